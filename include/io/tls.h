@@ -1,0 +1,78 @@
+/*
+ * tls: GnuTLS as a filter over memory: ciphertext in, plaintext out, and back. Does no I/O.
+ *
+ * TLS 1.2 and 1.3 only, forward secrecy and AEAD ciphers only, no resumption, no renegotiation. The
+ * certificate is verified against the trust set for the purpose of a TLS server, and for the host
+ * name (RFC 9525: a dNSName, or an iPAddress where the host is an address; the CN never counts), or
+ * against pinned keys: then nothing else is asked of it.
+ */
+#ifndef MAILHAUL_IO_TLS_H
+#define MAILHAUL_IO_TLS_H
+
+#include "util/buf.h"
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+enum { TLS_PINS_MAX = 16, TLS_PIN_TEXT = 44 /* base64 of SHA-256 */ };
+
+/* A set of trust anchors, shared by all connections that use it. */
+struct tls_trust;
+
+/* ca_file: PEM; NULL for the system's trust store. Fails with ERR_CONFIG, naming the file. */
+struct tls_trust *tls_trust_new(const char *ca_file, struct err *err);
+void tls_trust_free(struct tls_trust **trust);
+
+struct tls_params {
+	struct tls_trust *trust; /* borrowed; outlives the connection */
+	const char *name;        /* the name to verify and to send as SNI (not for an address); UTF-8 is
+	                            turned into A-labels by libidn2 */
+	const char *const *pins; /* base64 SHA-256 of the SPKI, NULL at the end; or NULL: verify by CA */
+	bool only_1_3;
+};
+
+/* What protects a connection, for people. Strings are never NULL once the handshake is done. */
+struct tls_info {
+	char version[16];   /* "TLS 1.3" */
+	char cipher[48];    /* "TLS_AES_256_GCM_SHA384", the RFC 8446 or 5246 suite name where known */
+	char exchange[48];  /* key exchange: "ECDHE X25519" */
+	char verified[16];  /* "CA" or "pin" */
+	char issuer[128];   /* the certificate's issuer, made visible */
+	char pin[TLS_PIN_TEXT + 1]; /* of the server's key, so that a user can pin it */
+	time_t expires;     /* of the server's certificate, UTC */
+};
+
+struct tls;
+
+/* Fails with ERR_TLS or ERR_CONFIG (a pin that is not base64 of 32 octets, a name that is none). */
+struct tls *tls_new(const struct tls_params *params, struct err *err);
+
+/* Wipes and frees. */
+void tls_free(struct tls **tls);
+
+enum tls_step { TLS_FAILED, TLS_MORE /* wants ciphertext from the peer */, TLS_OK, TLS_CLOSED };
+
+/* Ciphertext: received octets are appended to tls_wire_in(); what is in tls_wire_out() must be sent,
+ * after every call. */
+struct buf *tls_wire_in(struct tls *tls);
+struct buf *tls_wire_out(struct tls *tls);
+
+/*
+ * Goes on with the handshake. TLS_OK: done and verified, info is filled. TLS_FAILED: err says what
+ * was refused and why (the verification status in words; for an unknown CA the peer's pin and the
+ * advice to use pin_sha256 or ca_file), in the pattern "...; nothing was sent."
+ */
+enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err);
+
+/* Decrypts all there is into plain. TLS_MORE: all taken. TLS_CLOSED: close_notify came. */
+enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct err *err);
+
+/* Encrypts len octets. */
+bool tls_write(struct tls *tls, const void *bytes, size_t len, struct err *err);
+
+/* Queues close_notify. */
+void tls_close(struct tls *tls);
+
+#endif

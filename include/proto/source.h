@@ -1,0 +1,175 @@
+/*
+ * source: the face of a protocol engine (imap, pop3).
+ *
+ * An engine is pure: it takes octets from a buffer, gives octets into another, and says what
+ * happened when asked. It never reads, writes, sleeps, calls back or looks at a clock. Its driver:
+ *
+ *     while ((what = source_next(source, &ev)) > SOURCE_IDLE)
+ *             on[what](session, &ev);
+ *     conn_write(conn, source_out(source));
+ *
+ * STARTTLS is a wall inside the engine: until source_tls_started() it emits nothing but
+ * CAPABILITY/CAPA, STARTTLS/STLS and LOGOUT/QUIT; a PREAUTH greeting, octets behind the answer to
+ * STARTTLS, a refusal or a missing offer end it with SOURCE_FAILED; all learnt before is forgotten.
+ *
+ * Order of a visit:
+ *     START_TLS -> tls_started · AUTH_OFFERED -> auth/login (CHALLENGE -> respond)* -> READY, or
+ *     DONE{auth, refused} -> auth again · then verbs: select, list, fetch, remove, finish.
+ *     Every verb ends with one DONE (or, for select that succeeds, SELECTED then DONE). After the
+ *     DONE of finish nothing more comes but NEED_VERB.
+ *
+ * Verbs queue; the engine alone decides what it pipelines.
+ */
+#ifndef MAILHAUL_PROTO_SOURCE_H
+#define MAILHAUL_PROTO_SOURCE_H
+
+#include "util/buf.h"
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum {
+	SOURCE_KEY_MAX = 512,      /* octets of a key without its NUL */
+	SOURCE_COMMAND_MAX = 8000, /* octets of one command line that we send */
+	SOURCE_TEXT_MAX = 8192     /* octets of one response line's text that we keep */
+};
+
+enum source_what {
+	SOURCE_FAILED,     /* source_err() says why; nothing else will ever come */
+	SOURCE_NEED_BYTES, /* read more from the server, then ask again */
+	SOURCE_NEED_VERB,  /* all queued work is done: tell the engine what to do */
+	SOURCE_IDLE = SOURCE_NEED_VERB,
+
+	SOURCE_START_TLS,    /* encrypt now, then say source_tls_started() */
+	SOURCE_AUTH_OFFERED, /* mechanisms, initial_response, login_command */
+	SOURCE_CHALLENGE,    /* bytes: base64, as the server sent it (may be empty) */
+	SOURCE_READY,        /* logged in; capabilities is the list as the server gave it */
+	SOURCE_SELECTED,     /* validity, next (0: not said), exists, read_only */
+	SOURCE_LISTED,       /* number, key, octets (0: not known) */
+	SOURCE_BEGIN,        /* a message begins: octets announced (0: not known). The number may be 0
+	                        when it is not known yet (IMAP: UID may follow the body). */
+	SOURCE_CHUNK,        /* bytes of it, as they came: CRLF line ends, dot-stuffing undone */
+	SOURCE_END,          /* it is whole: number, key, date; octets that came */
+	SOURCE_GONE,         /* number, key: asked for, and no longer there */
+	SOURCE_REFUSED,      /* number, key, text: the server will not give this message (now). Follows
+	                        BEGIN when the failure came in the middle: forget what came. */
+	SOURCE_REMOVED,      /* number, key: marked for removal and, in IMAP, expunged. In POP3 true only
+	                        once finish is DONE and not refused. */
+	SOURCE_NOTICE,       /* text, code: words the user should see (ALERT), or that explain */
+	SOURCE_BYE,          /* text: the server ends the session; after finish that is as it should be */
+	SOURCE_DONE,         /* verb, refused; with refused: text, code */
+	SOURCE_WHATS
+};
+
+enum source_verb {
+	SOURCE_VERB_AUTH, /* auth and login */
+	SOURCE_VERB_SELECT,
+	SOURCE_VERB_LIST,
+	SOURCE_VERB_FETCH,
+	SOURCE_VERB_REMOVE,
+	SOURCE_VERB_FINISH,
+	SOURCE_VERBS
+};
+
+/* What an event points to is borrowed until the next source_next(). Only the fields named beside
+ * the event are set; strings are never NULL where named. */
+struct source_event {
+	uint32_t number;  /* IMAP: the UID. POP3: the message number of this session */
+	const char *key;  /* what the state remembers it by. IMAP: the UID in decimal. POP3: the UIDL; the
+	                     nth occurrence of an equal UIDL (n > 1) has " n" behind it */
+	uint64_t octets;
+	time_t date;      /* END: INTERNALDATE in UTC; 0 where the protocol has none */
+	const unsigned char *bytes;
+	size_t len;
+
+	const char *mechanisms;  /* SASL mechanisms, upper case, one space between; "" if none */
+	bool initial_response;   /* SASL-IR (RFC 4959), or POP3 AUTH (RFC 5034) */
+	bool login_command;      /* LOGIN is not disabled; USER is offered */
+	const char *capabilities;
+
+	uint32_t validity; /* UIDVALIDITY; POP3: 0 */
+	uint32_t next;     /* UIDNEXT */
+	uint32_t exists;
+	bool read_only;
+
+	enum source_verb verb;
+	bool refused;
+	const char *text; /* what the server said, raw (make it visible before showing it) */
+	const char *code; /* response code in upper case without brackets and arguments: "AUTH",
+	                     "IN-USE", "AUTHENTICATIONFAILED", "UNAVAILABLE", "SYS/TEMP"; "" if none */
+};
+
+/* Message numbers, ascending, none twice. Borrowed for the call only. */
+struct source_set {
+	const uint32_t *numbers;
+	size_t count;
+};
+
+struct source_params {
+	struct buf *in;     /* where the driver puts what the server sent (after TLS: decrypted). The
+	                       engine consumes it in place. Outlives the source. */
+	bool encrypted;     /* implicit TLS: the connection is encrypted from its first octet */
+	bool trace;         /* keep the dialogue in source_trace() */
+	const char *name;   /* program name and version for IMAP ID; NULL sends none */
+	const char *version;
+};
+
+struct source;
+
+/* Frees, clears the pointer, wipes what held secrets. */
+void source_free(struct source **source);
+
+enum source_what source_next(struct source *source, struct source_event *ev);
+
+/* What must be sent; the driver consumes it. */
+struct buf *source_out(struct source *source);
+
+/* True while octets in source_out() may hold a secret, so that they are wiped after sending. */
+bool source_out_secret(const struct source *source);
+
+/* With params.trace: the dialogue since the last look, one line each, "C: ..." and "S: ...", with
+ * secrets replaced by "<cut>" and message bodies by "<N octets>". The reader clears it. */
+struct buf *source_trace(struct source *source);
+
+/* After SOURCE_FAILED. Kinds: ERR_TLS (the wall), ERR_PROTOCOL, ERR_TEMPORARY (closed, BYE). */
+const struct err *source_err(const struct source *source);
+
+/* What the engine waits for, for time-outs: "the answer to STARTTLS". Never NULL. */
+const char *source_waiting_for(const struct source *source);
+
+/* No more octets will come. source_next() then ends in FAILED, unless finish was answered. */
+void source_eof(struct source *source);
+
+void source_tls_started(struct source *source);
+
+/* initial: base64 ("=" for an empty one) or NULL for none; only if initial_response was offered. */
+void source_auth(struct source *source, const char *mechanism, const char *initial);
+
+/* base64 answer to a CHALLENGE ("" is an empty one); NULL cancels the exchange. */
+void source_respond(struct source *source, const char *base64);
+
+/* IMAP LOGIN, POP3 USER and PASS. Only after AUTH_OFFERED said login_command. */
+void source_login(struct source *source, const char *user, const char *password);
+
+/* IMAP: EXAMINE, or SELECT for writing; mailbox as it goes on the wire. POP3: STAT; mailbox and
+ * writing are not used, and next is 0. */
+void source_select(struct source *source, const char *mailbox, bool writing);
+
+/* All messages with number >= from (POP3: all). sizes: octets are wanted too (IMAP asks for
+ * RFC822.SIZE only then; POP3 gives them where LIST did). IMAP never reports numbers below from,
+ * though servers send them for n:* . */
+void source_list(struct source *source, uint32_t from, bool sizes);
+
+/* BEGIN CHUNK* END, GONE or REFUSED for each, in the server's order; then DONE. */
+void source_fetch(struct source *source, const struct source_set *set);
+
+/* IMAP: \Deleted, then UID EXPUNGE (with UIDPLUS or IMAP4rev2 only). POP3: DELE. */
+void source_remove(struct source *source, const struct source_set *set);
+
+/* LOGOUT; QUIT (which in POP3 commits the removals: refused tells that it did not). */
+void source_finish(struct source *source);
+
+#endif

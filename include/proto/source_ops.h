@@ -1,0 +1,37 @@
+/*
+ * source_ops: what an engine fills in; included by the engines and by source.c only.
+ *
+ * A new protocol is one file that embeds struct source as its first member and fills the table.
+ */
+#ifndef MAILHAUL_PROTO_SOURCE_OPS_H
+#define MAILHAUL_PROTO_SOURCE_OPS_H
+
+#include "proto/source.h"
+
+struct source_ops {
+	void (*free)(struct source *);
+	enum source_what (*next)(struct source *, struct source_event *);
+	const char *(*waiting_for)(const struct source *);
+	void (*tls_started)(struct source *);
+	void (*auth)(struct source *, const char *mechanism, const char *initial);
+	void (*respond)(struct source *, const char *base64);
+	void (*login)(struct source *, const char *user, const char *password);
+	void (*select)(struct source *, const char *mailbox, bool writing);
+	void (*list)(struct source *, uint32_t from, bool sizes);
+	void (*fetch)(struct source *, const struct source_set *set);
+	void (*remove)(struct source *, const struct source_set *set);
+	void (*finish)(struct source *);
+};
+
+struct source {
+	const struct source_ops *ops;
+	struct buf *in;
+	struct buf out;
+	struct buf trace;
+	struct err err;
+	bool tracing;
+	bool eof;
+	bool out_secret;
+};
+
+#endif

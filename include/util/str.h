@@ -1,0 +1,41 @@
+/*
+ * str: strict numbers, comparisons without locale, and text of strangers made fit to be shown.
+ */
+#ifndef MAILHAUL_UTIL_STR_H
+#define MAILHAUL_UTIL_STR_H
+
+#include "util/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* True if all len octets are decimal digits (at least one) and the value is at most max. */
+bool str_number(const void *digits, size_t len, uint64_t max, uint64_t *value_r);
+
+/* ASCII comparison without regard to case; len octets of bytes against the whole of word. */
+bool str_is(const void *bytes, size_t len, const char *word);
+bool str_same(const char *a, const char *b);
+
+/* True if text begins with prefix, ASCII case disregarded. */
+bool str_begins(const void *bytes, size_t len, const char *prefix);
+
+/*
+ * Appends text as a person may safely see it on a terminal: control characters (C0, DEL, C1),
+ * bidirectional controls, line and paragraph separators, zero-width characters and octets that are
+ * not UTF-8 become \xNN or \u{NNNN}; everything else stays. Stops after max octets of output and
+ * says so with "...".
+ */
+void str_visible(struct buf *out, const void *bytes, size_t len, size_t max);
+
+/* The same for a string, in place of a buffer: cut to size octets, always NUL-terminated. */
+void str_visible_to(char *out, size_t size, const char *text);
+
+/*
+ * Writes count octets as "1.5 MB", or seconds as "3 d 4 h", for people.
+ * out must have at least 32 octets; returns out.
+ */
+char *str_octets(char *out, uint64_t octets);
+char *str_span(char *out, uint64_t seconds);
+
+#endif

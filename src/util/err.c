@@ -1,0 +1,134 @@
+/*
+ * err: what went wrong, in our words and the server's, and what follows from it.
+ */
+#include "util/err.h"
+
+#include "util/buf.h"
+#include "util/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The gravity orders exit codes when several accounts failed: 78 70 73 74 77 76 65 69 75. */
+static const struct {
+	const char *name;
+	enum err_scope scope;
+	enum err_retry retry;
+	int exit_code;
+	int gravity;
+} kinds[] = {
+    [ERR_NONE] = {"none", ERR_SCOPE_MESSAGE, ERR_RETRY_NOW, 0, 0},
+    [ERR_USAGE] = {"usage", ERR_SCOPE_PROCESS, ERR_RETRY_RELOAD, 64, 11},
+    [ERR_CONFIG] = {"configuration", ERR_SCOPE_ACCOUNT, ERR_RETRY_RELOAD, 78, 10},
+    [ERR_INTERNAL] = {"internal", ERR_SCOPE_PROCESS, ERR_RETRY_BACKOFF, 70, 9},
+    [ERR_MAIL] = {"mail", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 73, 8},
+    [ERR_STATE] = {"state", ERR_SCOPE_PROCESS, ERR_RETRY_BACKOFF, 74, 7},
+    [ERR_AUTH] = {"auth", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 77, 6},
+    [ERR_TLS] = {"tls", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 76, 5},
+    [ERR_PROTOCOL] = {"protocol", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 76, 5},
+    [ERR_QUARANTINE] = {"quarantine", ERR_SCOPE_MESSAGE, ERR_RETRY_RELOAD, 65, 4},
+    [ERR_UNREACHABLE] = {"unreachable", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 69, 3},
+    [ERR_TEMPORARY] = {"temporary", ERR_SCOPE_ACCOUNT, ERR_RETRY_NOW, 75, 2},
+    [ERR_MESSAGE] = {"message", ERR_SCOPE_MESSAGE, ERR_RETRY_NOW, 75, 1},
+};
+
+_Static_assert(sizeof kinds / sizeof *kinds == ERR_KINDS, "every kind of error stands in the table");
+
+static void set_words(struct err *err, const char *format, va_list args)
+{
+	char raw[sizeof err->words];
+
+	vsnprintf(raw, sizeof raw, format, args);
+	str_visible_to(err->words, sizeof err->words, raw);
+}
+
+bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
+{
+	va_list args;
+
+	if (!err)
+		return false;
+	err_clear(err);
+	err->kind = kind;
+	va_start(args, format);
+	set_words(err, format, args);
+	va_end(args);
+	return false;
+}
+
+bool err_sys(struct err *err, enum err_kind kind, int sys, const char *format, ...)
+{
+	va_list args;
+	size_t len;
+
+	if (!err)
+		return false;
+	err_clear(err);
+	err->kind = kind;
+	err->sys = sys;
+	va_start(args, format);
+	set_words(err, format, args);
+	va_end(args);
+	len = strlen(err->words);
+	snprintf(err->words + len, sizeof err->words - len, ": %s", strerror(sys));
+	return false;
+}
+
+bool err_wrap(struct err *err, const char *format, ...)
+{
+	char context[sizeof err->words];
+	char both[2 * sizeof err->words + 2];
+	va_list args;
+
+	if (!err)
+		return false;
+	va_start(args, format);
+	vsnprintf(context, sizeof context, format, args);
+	va_end(args);
+	snprintf(both, sizeof both, "%s: %s", context, err->words);
+	str_visible_to(err->words, sizeof err->words, both);
+	return false;
+}
+
+void err_server(struct err *err, const void *bytes, unsigned long len)
+{
+	struct buf shown = {0};
+
+	if (!err)
+		return;
+	str_visible(&shown, bytes, len, sizeof err->server - 4);
+	snprintf(err->server, sizeof err->server, "%s", buf_string(&shown));
+	buf_free(&shown);
+}
+
+void err_clear(struct err *err)
+{
+	if (err)
+		*err = (struct err){.kind = ERR_NONE};
+}
+
+enum err_scope err_scope(enum err_kind kind)
+{
+	return kinds[kind].scope;
+}
+
+enum err_retry err_retry(enum err_kind kind)
+{
+	return kinds[kind].retry;
+}
+
+int err_exit_code(enum err_kind kind)
+{
+	return kinds[kind].exit_code;
+}
+
+const char *err_kind_name(enum err_kind kind)
+{
+	return kinds[kind].name;
+}
+
+enum err_kind err_graver(enum err_kind a, enum err_kind b)
+{
+	return kinds[b].gravity > kinds[a].gravity ? b : a;
+}
