@@ -17,11 +17,11 @@ struct child;
 
 struct child_params {
 	const char *const *argv; /* NULL at the end; argv[0] is looked up in PATH; copied */
-	int input_fd;            /* a file whose contents from offset 0 become the child's stdin, through a
-	                            pipe; -1: stdin is empty. Stays the caller's, until the end. */
+	int input_fd; /* a file whose contents from offset 0 become the child's stdin, through a
+			 pipe; -1: stdin is empty. Stays the caller's, until the end. */
 	uint64_t deadline_ms;
-	size_t output_max;       /* octets of stdout that are kept; more kills the child if
-	                            output_strict, else the rest is read and dropped */
+	size_t output_max; /* octets of stdout that are kept; more kills the child if
+			      output_strict, else the rest is read and dropped */
 	bool output_strict;
 	void (*on_end)(void *ctx, struct child *child); /* on the loop, once; may free the child */
 	void *ctx;
@@ -29,12 +29,13 @@ struct child_params {
 
 /* How it ended. */
 struct child_end {
-	bool started;      /* false: could not be started; sys says why (ENOENT: exit 127, EACCES: 126) */
+	bool
+	    started; /* false: could not be started; sys says why (ENOENT: exit 127, EACCES: 126) */
 	int sys;
-	int exit_code;     /* -1 when a signal ended it */
+	int exit_code; /* -1 when a signal ended it */
 	int signal;
 	bool timed_out;
-	bool too_much;     /* output_strict, and it printed more */
+	bool too_much;	   /* output_strict, and it printed more */
 	size_t input_left; /* octets of its input that it did not read */
 };
 

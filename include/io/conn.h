@@ -13,7 +13,7 @@
 struct conn;
 
 enum conn_what {
-	CONN_OPEN,     /* connected in clear (not for implicit TLS): the STARTTLS dialogue may begin */
+	CONN_OPEN, /* connected in clear (not for implicit TLS): the STARTTLS dialogue may begin */
 	CONN_SECURED,  /* handshake done and verified; conn_tls() tells */
 	CONN_READABLE, /* conn_in() has more than before */
 	CONN_EOF,      /* the peer ended the stream (with or without close_notify) */
@@ -23,13 +23,13 @@ enum conn_what {
 struct conn_params {
 	const char *host; /* name (UTF-8 allowed) or address */
 	uint16_t port;
-	bool implicit;    /* the TLS handshake comes first */
+	bool implicit;	       /* the TLS handshake comes first */
 	struct tls_params tls; /* strings and arrays are copied, trust is borrowed */
 	uint64_t connect_ms;   /* for each address: 10,000, or the silence where that is less */
 	uint64_t handshake_ms; /* 30,000, or the silence where that is less */
-	uint64_t silence_ms;   /* the longest wait for an octet while reading, and for one to leave */
-	/* Called on the loop, never from within a conn_ function. err only with CONN_FAILED. May free
-	 * the connection. */
+	uint64_t silence_ms; /* the longest wait for an octet while reading, and for one to leave */
+	/* Called on the loop, never from within a conn_ function. err only with CONN_FAILED. May
+	 * free the connection. */
 	void (*on)(void *ctx, enum conn_what what, const struct err *err);
 	void *ctx;
 };

@@ -20,7 +20,7 @@ struct disk;
 
 /* work runs on the thread with a list of all jobs that waited, in the order they came. */
 struct disk *disk_new(struct loop *loop, void (*work)(void *ctx, struct disk_job *jobs), void *ctx,
-                      struct err *err);
+		      struct err *err);
 
 /* The job belongs to the disk until its done. Keeps the loop alive while jobs are under way. */
 void disk_submit(struct disk *disk, struct disk_job *job);

@@ -35,7 +35,7 @@ void loop_timer_free(struct loop_timer **timer);
 
 /* Calls on_signal on the loop each time the signal comes. Does not keep the loop alive. */
 struct loop_signal *loop_signal_new(struct loop *loop, int signum,
-                                    void (*on_signal)(void *ctx, int signum), void *ctx);
+				    void (*on_signal)(void *ctx, int signum), void *ctx);
 void loop_signal_free(struct loop_signal **signal);
 
 /*

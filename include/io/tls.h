@@ -27,21 +27,22 @@ void tls_trust_free(struct tls_trust **trust);
 
 struct tls_params {
 	struct tls_trust *trust; /* borrowed; outlives the connection */
-	const char *name;        /* the name to verify and to send as SNI (not for an address); UTF-8 is
-	                            turned into A-labels by libidn2 */
-	const char *const *pins; /* base64 SHA-256 of the SPKI, NULL at the end; or NULL: verify by CA */
+	const char *name; /* the name to verify and to send as SNI (not for an address); UTF-8 is
+			     turned into A-labels by libidn2 */
+	const char *const
+	    *pins; /* base64 SHA-256 of the SPKI, NULL at the end; or NULL: verify by CA */
 	bool only_1_3;
 };
 
 /* What protects a connection, for people. Strings are never NULL once the handshake is done. */
 struct tls_info {
-	char version[16];   /* "TLS 1.3" */
-	char cipher[48];    /* "TLS_AES_256_GCM_SHA384", the RFC 8446 or 5246 suite name where known */
-	char exchange[48];  /* key exchange: "ECDHE X25519" */
-	char verified[16];  /* "CA" or "pin" */
-	char issuer[128];   /* the certificate's issuer, made visible */
+	char version[16]; /* "TLS 1.3" */
+	char cipher[48]; /* "TLS_AES_256_GCM_SHA384", the RFC 8446 or 5246 suite name where known */
+	char exchange[48];	    /* key exchange: "ECDHE X25519" */
+	char verified[16];	    /* "CA" or "pin" */
+	char issuer[128];	    /* the certificate's issuer, made visible */
 	char pin[TLS_PIN_TEXT + 1]; /* of the server's key, so that a user can pin it */
-	time_t expires;     /* of the server's certificate, UTC */
+	time_t expires;		    /* of the server's certificate, UTC */
 };
 
 struct tls;
@@ -54,8 +55,8 @@ void tls_free(struct tls **tls);
 
 enum tls_step { TLS_FAILED, TLS_MORE /* wants ciphertext from the peer */, TLS_OK, TLS_CLOSED };
 
-/* Ciphertext: received octets are appended to tls_wire_in(); what is in tls_wire_out() must be sent,
- * after every call. */
+/* Ciphertext: received octets are appended to tls_wire_in(); what is in tls_wire_out() must be
+ * sent, after every call. */
 struct buf *tls_wire_in(struct tls *tls);
 struct buf *tls_wire_out(struct tls *tls);
 

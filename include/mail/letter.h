@@ -1,8 +1,8 @@
 /*
  * letter: one message on its way to the disk: a file in a Maildir's tmp/ or in the spool.
  *
- * It begins with the lines we add; CRLF becomes LF; the header is scanned on the way. The message is
- * never whole in memory. Every failure is ERR_MAIL and names the file.
+ * It begins with the lines we add; CRLF becomes LF; the header is scanned on the way. The message
+ * is never whole in memory. Every failure is ERR_MAIL and names the file.
  */
 #ifndef MAILHAUL_MAIL_LETTER_H
 #define MAILHAUL_MAIL_LETTER_H
@@ -18,7 +18,7 @@ enum { LETTER_ID = 32 /* hexadecimal digits in X-Mailhaul-Id */ };
 struct letter;
 
 struct letter_params {
-	int directory;        /* descriptor of the directory; borrowed */
+	int directory;	      /* descriptor of the directory; borrowed */
 	const char *path;     /* its name, for errors; borrowed while the letter lives */
 	const char *name;     /* file name; copied */
 	const char *received; /* the whole Received: field with its LF, written first */

@@ -32,13 +32,13 @@
 #include <time.h>
 
 enum {
-	SOURCE_KEY_MAX = 512,      /* octets of a key without its NUL */
+	SOURCE_KEY_MAX = 512,	   /* octets of a key without its NUL */
 	SOURCE_COMMAND_MAX = 8000, /* octets of one command line that we send */
-	SOURCE_TEXT_MAX = 8192     /* octets of one response line's text that we keep */
+	SOURCE_TEXT_MAX = 8192	   /* octets of one response line's text that we keep */
 };
 
 enum source_what {
-	SOURCE_FAILED,     /* source_err() says why; nothing else will ever come */
+	SOURCE_FAILED,	   /* source_err() says why; nothing else will ever come */
 	SOURCE_NEED_BYTES, /* read more from the server, then ask again */
 	SOURCE_NEED_VERB,  /* all queued work is done: tell the engine what to do */
 	SOURCE_IDLE = SOURCE_NEED_VERB,
@@ -46,21 +46,21 @@ enum source_what {
 	SOURCE_START_TLS,    /* encrypt now, then say source_tls_started() */
 	SOURCE_AUTH_OFFERED, /* mechanisms, initial_response, login_command */
 	SOURCE_CHALLENGE,    /* bytes: base64, as the server sent it (may be empty) */
-	SOURCE_READY,        /* logged in; capabilities is the list as the server gave it */
+	SOURCE_READY,	     /* logged in; capabilities is the list as the server gave it */
 	SOURCE_SELECTED,     /* validity, next (0: not said), exists, read_only */
-	SOURCE_LISTED,       /* number, key, octets (0: not known) */
-	SOURCE_BEGIN,        /* a message begins: octets announced (0: not known). The number may be 0
-	                        when it is not known yet (IMAP: UID may follow the body). */
-	SOURCE_CHUNK,        /* bytes of it, as they came: CRLF line ends, dot-stuffing undone */
-	SOURCE_END,          /* it is whole: number, key, date; octets that came */
-	SOURCE_GONE,         /* number, key: asked for, and no longer there */
-	SOURCE_REFUSED,      /* number, key, text: the server will not give this message (now). Follows
-	                        BEGIN when the failure came in the middle: forget what came. */
-	SOURCE_REMOVED,      /* number, key: marked for removal and, in IMAP, expunged. In POP3 true only
-	                        once finish is DONE and not refused. */
-	SOURCE_NOTICE,       /* text, code: words the user should see (ALERT), or that explain */
-	SOURCE_BYE,          /* text: the server ends the session; after finish that is as it should be */
-	SOURCE_DONE,         /* verb, refused; with refused: text, code */
+	SOURCE_LISTED,	     /* number, key, octets (0: not known) */
+	SOURCE_BEGIN,	/* a message begins: octets announced (0: not known). The number may be 0
+			   when it is not known yet (IMAP: UID may follow the body). */
+	SOURCE_CHUNK,	/* bytes of it, as they came: CRLF line ends, dot-stuffing undone */
+	SOURCE_END,	/* it is whole: number, key, date; octets that came */
+	SOURCE_GONE,	/* number, key: asked for, and no longer there */
+	SOURCE_REFUSED, /* number, key, text: the server will not give this message (now). Follows
+			   BEGIN when the failure came in the middle: forget what came. */
+	SOURCE_REMOVED, /* number, key: marked for removal and, in IMAP, expunged. In POP3 true only
+			   once finish is DONE and not refused. */
+	SOURCE_NOTICE,	/* text, code: words the user should see (ALERT), or that explain */
+	SOURCE_BYE,  /* text: the server ends the session; after finish that is as it should be */
+	SOURCE_DONE, /* verb, refused; with refused: text, code */
 	SOURCE_WHATS
 };
 
@@ -77,29 +77,30 @@ enum source_verb {
 /* What an event points to is borrowed until the next source_next(). Only the fields named beside
  * the event are set; strings are never NULL where named. */
 struct source_event {
-	uint32_t number;  /* IMAP: the UID. POP3: the message number of this session */
-	const char *key;  /* what the state remembers it by. IMAP: the UID in decimal. POP3: the UIDL; the
-	                     nth occurrence of an equal UIDL (n > 1) has " n" behind it */
+	uint32_t number; /* IMAP: the UID. POP3: the message number of this session */
+	const char *key; /* what the state remembers it by. IMAP: the UID in decimal. POP3: the
+			    UIDL; the nth occurrence of an equal UIDL (n > 1) has " n" behind it */
 	uint64_t octets;
-	time_t date;      /* END: INTERNALDATE in UTC; 0 where the protocol has none */
+	time_t date; /* END: INTERNALDATE in UTC; 0 where the protocol has none */
 	const unsigned char *bytes;
 	size_t len;
 
-	const char *mechanisms;  /* SASL mechanisms, upper case, one space between; "" if none */
-	bool initial_response;   /* SASL-IR (RFC 4959), or POP3 AUTH (RFC 5034) */
-	bool login_command;      /* LOGIN is not disabled; USER is offered */
+	const char *mechanisms; /* SASL mechanisms, upper case, one space between; "" if none */
+	bool initial_response;	/* SASL-IR (RFC 4959), or POP3 AUTH (RFC 5034) */
+	bool login_command;	/* LOGIN is not disabled; USER is offered */
 	const char *capabilities;
 
 	uint32_t validity; /* UIDVALIDITY; POP3: 0 */
-	uint32_t next;     /* UIDNEXT */
+	uint32_t next;	   /* UIDNEXT */
 	uint32_t exists;
 	bool read_only;
 
 	enum source_verb verb;
 	bool refused;
 	const char *text; /* what the server said, raw (make it visible before showing it) */
-	const char *code; /* response code in upper case without brackets and arguments: "AUTH",
-	                     "IN-USE", "AUTHENTICATIONFAILED", "UNAVAILABLE", "SYS/TEMP"; "" if none */
+	const char
+	    *code; /* response code in upper case without brackets and arguments: "AUTH",
+		      "IN-USE", "AUTHENTICATIONFAILED", "UNAVAILABLE", "SYS/TEMP"; "" if none */
 };
 
 /* Message numbers, ascending, none twice. Borrowed for the call only. */
@@ -109,11 +110,11 @@ struct source_set {
 };
 
 struct source_params {
-	struct buf *in;     /* where the driver puts what the server sent (after TLS: decrypted). The
-	                       engine consumes it in place. Outlives the source. */
-	bool encrypted;     /* implicit TLS: the connection is encrypted from its first octet */
-	bool trace;         /* keep the dialogue in source_trace() */
-	const char *name;   /* program name and version for IMAP ID; NULL sends none */
+	struct buf *in;	  /* where the driver puts what the server sent (after TLS: decrypted). The
+			     engine consumes it in place. Outlives the source. */
+	bool encrypted;	  /* implicit TLS: the connection is encrypted from its first octet */
+	bool trace;	  /* keep the dialogue in source_trace() */
+	const char *name; /* program name and version for IMAP ID; NULL sends none */
 	const char *version;
 };
 

@@ -8,10 +8,11 @@
 #include <stddef.h>
 
 struct buf {
-	unsigned char *data; /* the first octet not yet consumed; NULL while nothing was allocated */
-	size_t len;          /* octets that stand there */
+	unsigned char
+	    *data;  /* the first octet not yet consumed; NULL while nothing was allocated */
+	size_t len; /* octets that stand there */
 	unsigned char *base; /* what was allocated */
-	size_t room;         /* octets allocated at base */
+	size_t room;	     /* octets allocated at base */
 };
 
 /* Appends len octets. bytes may be NULL when len is 0, and must not point into b. */

@@ -12,18 +12,19 @@
 
 enum err_kind {
 	ERR_NONE,
-	ERR_USAGE,       /* the command line                                      64 */
-	ERR_CONFIG,      /* the configuration, or a set-up that cannot work       78 */
-	ERR_INTERNAL,    /* a fault of ours, or of the machine                    70 */
-	ERR_MAIL,        /* mail cannot be written: Maildir, spool, full disk     73 */
-	ERR_STATE,       /* the state cannot be read or written                   74 */
-	ERR_AUTH,        /* the server refused the login, or no secret was to be had  77 */
-	ERR_TLS,         /* encryption refused, not offered, not verified         76 */
-	ERR_PROTOCOL,    /* the server broke the protocol                         76 */
-	ERR_QUARANTINE,  /* a message is in quarantine since this run             65 */
+	ERR_USAGE,	 /* the command line                                      64 */
+	ERR_CONFIG,	 /* the configuration, or a set-up that cannot work       78 */
+	ERR_INTERNAL,	 /* a fault of ours, or of the machine                    70 */
+	ERR_MAIL,	 /* mail cannot be written: Maildir, spool, full disk     73 */
+	ERR_STATE,	 /* the state cannot be read or written                   74 */
+	ERR_AUTH,	 /* the server refused the login, or no secret was to be had  77 */
+	ERR_TLS,	 /* encryption refused, not offered, not verified         76 */
+	ERR_PROTOCOL,	 /* the server broke the protocol                         76 */
+	ERR_QUARANTINE,	 /* a message is in quarantine since this run             65 */
 	ERR_UNREACHABLE, /* no address of the host answered                       69 */
-	ERR_TEMPORARY,   /* silence, a dropped connection, the server asks to wait; an MDA said later  75 */
-	ERR_MESSAGE,     /* one message failed, the others go on                  75 */
+	ERR_TEMPORARY, /* silence, a dropped connection, the server asks to wait; an MDA said later
+			  75 */
+	ERR_MESSAGE,   /* one message failed, the others go on                  75 */
 	ERR_KINDS
 };
 
@@ -34,9 +35,10 @@ enum err_retry { ERR_RETRY_NOW, ERR_RETRY_BACKOFF, ERR_RETRY_RELOAD };
 
 struct err {
 	enum err_kind kind;
-	int sys;          /* errno where one stood behind it, else 0 */
+	int sys;	  /* errno where one stood behind it, else 0 */
 	char words[768];  /* ours; one line, no control characters */
-	char server[384]; /* what the server (or a child program) said, made visible; "" if nothing */
+	char server[384]; /* what the server (or a child program) said, made visible; "" if nothing
+			   */
 };
 
 /* Fill err and return false. err may be NULL. err_sys adds what strerror(sys) says. */

@@ -13,9 +13,9 @@ enum log_level {
 	LOG_LEVEL_ERROR,   /* always, but quiet cron may hold it back */
 	LOG_LEVEL_WARNING, /* something a person should know */
 	LOG_LEVEL_NOTICE,  /* what was done; on a terminal, or with -v */
-	LOG_LEVEL_INFO,    /* -v: each connection and how it is encrypted */
+	LOG_LEVEL_INFO,	   /* -v: each connection and how it is encrypted */
 	LOG_LEVEL_DEBUG,   /* -vv */
-	LOG_LEVEL_TRACE    /* --trace: the dialogue */
+	LOG_LEVEL_TRACE	   /* --trace: the dialogue */
 };
 
 /* Lines above this level are dropped. Default: LOG_LEVEL_NOTICE. */
@@ -27,10 +27,10 @@ void log_set_curtain(void (*raise)(void));
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_error(...)	 log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_notice(...)  log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
-#define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_notice(...)	 log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)	 log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

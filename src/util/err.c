@@ -33,7 +33,8 @@ static const struct {
     [ERR_MESSAGE] = {"message", ERR_SCOPE_MESSAGE, ERR_RETRY_NOW, 75, 1},
 };
 
-_Static_assert(sizeof kinds / sizeof *kinds == ERR_KINDS, "every kind of error stands in the table");
+_Static_assert(sizeof kinds / sizeof *kinds == ERR_KINDS,
+	       "every kind of error stands in the table");
 
 static void set_words(struct err *err, const char *format, va_list args)
 {

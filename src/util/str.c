@@ -119,7 +119,8 @@ void str_visible(struct buf *out, const void *bytes, size_t len, size_t max)
 		else if (steers(point))
 			snprintf(shown, sizeof shown, "\\u{%04X}", (unsigned)point);
 		else
-			shown[snprintf(shown, sizeof shown, "%.*s", (int)took, (const char *)s + i)] = 0;
+			shown[snprintf(shown, sizeof shown, "%.*s", (int)took,
+				       (const char *)s + i)] = 0;
 		if (out->len - before + strlen(shown) > max) {
 			buf_text(out, "...");
 			return;

@@ -1,0 +1,24 @@
+/*
+ * maildir: delivery into a Maildir: written in tmp/, renamed to new/.
+ *
+ * At its first use the Maildir gets a small file "mailhaul-id" with a random identity. The state
+ * remembers it; a Maildir that is known and missing, or lacks its identity (an unmounted disk), is
+ * an error and is never created anew.
+ */
+#ifndef MAILHAUL_DELIVER_MAILDIR_H
+#define MAILHAUL_DELIVER_MAILDIR_H
+
+#include "deliver/sink.h"
+
+struct maildir_params {
+	const char *path;     /* copied */
+	const char *identity; /* what the state remembers; "" if the Maildir is new to it */
+	const char *fresh;    /* the identity to write where the Maildir has none; copied */
+};
+
+struct sink *maildir_new(const struct maildir_params *params);
+
+/* After open: the identity that stands in the Maildir, so that the state can remember it. */
+const char *maildir_identity(const struct sink *sink);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * state: what mailhaul remembers, in one file that survives kill -9 and power cuts.
+ *
+ * Rows are keyed by (protocol, user, host, mailbox), never by account name or port. The room has a
+ * connection for reading, used on the loop, and one for writing, used on the committer's thread
+ * only: the loop never waits for a flush. A commit is durable when state_commit() returns.
+ * Every failure is ERR_STATE and names the file.
+ */
+#ifndef MAILHAUL_STATE_STATE_H
+#define MAILHAUL_STATE_STATE_H
+
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	STATE_IDENTITY = 16, /* hexadecimal digits of the state's random id */
+	STATE_TEXT = 1024
+};
+
+struct state;
+
+/* Opens or creates (directory 0700, file 0600) DIR/state.db. A newer schema, a file that is no
+ * state, a corrupt or unwritable one: an error that says what to do. NULL on failure. */
+struct state *state_open(const char *directory, struct err *err);
+void state_free(struct state **state);
+
+/* Random, made when the file was created; STATE_IDENTITY digits. */
+const char *state_identity(const struct state *state);
+const char *state_directory(const struct state *state);
+
+struct state_key {
+	const char *protocol; /* "imap", "pop3" */
+	const char *user;
+	const char *host;    /* compared without regard to case */
+	const char *mailbox; /* "INBOX" for POP3 */
+};
+
+struct state_mailbox {
+	int64_t account; /* ids, above 0; account is one per (protocol, user, host) */
+	int64_t id;
+	uint32_t validity; /* UIDVALIDITY; 0 before the first visit, and for POP3 */
+	uint32_t next;	   /* every lower UID is known: delivered, gone, or has a row; 1 at first */
+};
+
+/* Makes the entry where there is none (a small transaction of its own, on the calling thread). */
+bool state_mailbox(struct state *state, const struct state_key *key,
+		   struct state_mailbox *mailbox_r, struct err *err);
+
+/* A lock on one mailbox, between processes, that dies with the process. NULL with ERR_NONE: another
+ * mailhaul holds it. */
+struct state_lock;
+struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *err);
+void state_unlock(struct state_lock **lock);
+
+enum state_is {
+	STATE_TAKEN = 1,   /* the letter is safe on the disk under its name, not yet in place */
+	STATE_HANDED,	   /* the MDA may have been started with it */
+	STATE_DELIVERED,   /* the only state that allows removal from the server */
+	STATE_REMOVED,	   /* and the server confirmed the removal */
+	STATE_SKIPPED,	   /* left alone on purpose */
+	STATE_WAITING,	   /* in the spool until next_try */
+	STATE_QUARANTINED, /* in the quarantine; left alone */
+	STATE_IS_END
+};
+#define STATE_MASK(is) (1U << (is))
+
+struct state_row {
+	const char *key; /* of the message, as the source gives it */
+	enum state_is is;
+	int64_t taken;	 /* Unix time it was first taken */
+	int64_t changed; /* Unix time of the last change, set by the caller */
+	uint32_t attempts;
+	int64_t next_try; /* Unix time, with STATE_WAITING */
+	const char *name; /* of its letter; "" if none */
+	const char *mark; /* recognises the message after a change of UIDVALIDITY; "" if none */
+	uint64_t octets;
+	int64_t date; /* INTERNALDATE; 0 if unknown */
+};
+
+/* ---- reading: on the loop ---- */
+
+/* found_r false: no such row. row_r is borrowed until the next call that reads. */
+bool state_find(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
+		bool *found_r, struct state_row *row_r, struct err *err);
+
+/* Calls each row whose state is in the mask, in the order in which they were taken, whatever the
+ * validity (it is passed along); each returns false to stop. Reads only rows of those states, by an
+ * index. DELIVERED rows may be many: ask for them only when something is to be removed. */
+bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
+		bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
+		struct err *err);
+
+/* How many rows of a mailbox are in each state. */
+bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
+		 struct err *err);
+
+/* ---- what a visit of an account left behind, for status and for the quiet of cron ---- */
+
+struct state_visit {
+	int64_t tried;	   /* Unix time of the last visit; 0: never */
+	int64_t succeeded; /* of the last one without an error */
+	uint64_t messages; /* delivered by the last visit */
+	uint64_t octets;
+	int64_t failing_since; /* first failure of the present row of failures; 0: none */
+	int64_t reported;      /* when the failure was last told to the user; 0: not yet */
+	int64_t auth_refused;  /* last time the server refused the login; 0: it did not */
+	int64_t expires;       /* of the server's certificate; 0: unknown */
+	char error_kind[16];   /* err_kind_name(), "" when the last visit went well */
+	char error[STATE_TEXT];
+	char encryption[256]; /* one line for people: "STARTTLS, TLS 1.3, ..." */
+	char mechanism[32];   /* that logged in last */
+};
+
+/* Zeroed where nothing is known. Works for an account that has no entry yet. */
+bool state_visit(struct state *state, const char *protocol, const char *user, const char *host,
+		 struct state_visit *visit_r, struct err *err);
+
+/* Maildirs that were delivered into: the identity that stands in their mailhaul-id. "" if path is
+ * not known. identity_r of at least STATE_IDENTITY + 1 octets. */
+bool state_maildir(struct state *state, const char *path, char *identity_r, struct err *err);
+
+/* ---- writing: on the committer's thread, between begin and commit ---- */
+
+bool state_begin(struct state *state, struct err *err);
+bool state_commit(struct state *state, struct err *err);
+void state_rollback(struct state *state);
+
+/* Inserts or replaces the row of (mailbox, validity, key). */
+bool state_put(struct state *state, int64_t mailbox, uint32_t validity, const struct state_row *row,
+	       struct err *err);
+
+/* Changes only is and changed of an existing row; attempts, next_try and name stay. */
+bool state_mark(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
+		enum state_is is, int64_t now, struct err *err);
+bool state_forget(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
+		  struct err *err);
+bool state_put_mailbox(struct state *state, int64_t mailbox, uint32_t validity, uint32_t next,
+		       struct err *err);
+bool state_put_visit(struct state *state, int64_t account, const struct state_visit *visit,
+		     struct err *err);
+bool state_put_maildir(struct state *state, const char *path, const char *identity,
+		       struct err *err);
+
+#endif
