@@ -1,0 +1,194 @@
+/*
+ * plan: what is fetched, what is removed, and how far "next" may go.
+ */
+#include "session/plan.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct plan *made(bool keep, uint32_t next, uint32_t end)
+{
+	return plan_new(&(struct plan_params){.keep = keep, .next = next, .end = end});
+}
+
+static void listed(struct plan *plan, uint32_t number, enum state_is is)
+{
+	char key[16];
+
+	snprintf(key, sizeof key, "%u", (unsigned)number);
+	plan_listed(plan, number, key, is);
+}
+
+START_TEST(fetches_what_is_not_known)
+{
+	struct plan *plan = made(true, 5, 9);
+	struct source_set set;
+
+	listed(plan, 5, STATE_DELIVERED);
+	listed(plan, 6, 0);
+	listed(plan, 7, STATE_QUARANTINED);
+	listed(plan, 8, 0);
+	set = plan_fetch(plan);
+	ck_assert_uint_eq(set.count, 2);
+	ck_assert_uint_eq(set.numbers[0], 6);
+	ck_assert_uint_eq(set.numbers[1], 8);
+	ck_assert_uint_eq(plan_remove(plan).count, 0);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(repeated_and_descending_numbers_are_ignored)
+{
+	struct plan *plan = made(true, 1, 0);
+
+	listed(plan, 7, 0);
+	listed(plan, 7, 0);
+	listed(plan, 3, 0);
+	ck_assert_uint_eq(plan_fetch(plan).count, 1);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(next_stops_at_the_first_unsettled)
+{
+	struct plan *plan = made(true, 10, 40);
+
+	ck_assert_uint_eq(plan_next(plan), 40);
+	listed(plan, 20, 0);
+	listed(plan, 21, 0);
+	listed(plan, 22, 0);
+	ck_assert_uint_eq(plan_next(plan), 20);
+	plan_settle(plan, 21, PLAN_TAKEN);
+	ck_assert_uint_eq(plan_next(plan), 20);
+	plan_settle(plan, 20, PLAN_GONE);
+	ck_assert_uint_eq(plan_next(plan), 22);
+	plan_settle(plan, 22, PLAN_LEFT);
+	ck_assert_uint_eq(plan_next(plan), 22);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(next_goes_behind_the_last_without_uidnext)
+{
+	struct plan *plan = made(true, 1, 0);
+
+	listed(plan, 4, 0);
+	plan_settle(plan, 4, PLAN_DELIVERED);
+	ck_assert_uint_eq(plan_next(plan), 5);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(the_highest_uid_does_not_wrap)
+{
+	struct plan *plan = made(true, 1, 0);
+
+	listed(plan, UINT32_MAX, 0);
+	plan_settle(plan, UINT32_MAX, PLAN_DELIVERED);
+	ck_assert_uint_ge(plan_next(plan), 1);
+	ck_assert(plan_key(plan, UINT32_MAX) != NULL);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(removes_only_what_is_delivered_and_once)
+{
+	struct plan *plan = made(false, 1, 0);
+	struct source_set set;
+
+	listed(plan, 3, STATE_DELIVERED);
+	listed(plan, 4, 0);
+	listed(plan, 5, STATE_QUARANTINED);
+	listed(plan, 6, STATE_SKIPPED);
+	listed(plan, 7, STATE_WAITING);
+	plan_delivered(plan, 1, "1");
+	plan_delivered(plan, 3, "3");
+	set = plan_remove(plan);
+	ck_assert_uint_eq(set.count, 2);
+	ck_assert_uint_eq(set.numbers[0], 1);
+	ck_assert_uint_eq(set.numbers[1], 3);
+	plan_settle(plan, 4, PLAN_TAKEN);
+	ck_assert_uint_eq(plan_remove(plan).count, 0);
+	plan_settle(plan, 4, PLAN_DELIVERED);
+	ck_assert_uint_eq(plan_remove(plan).count, 1);
+	ck_assert_uint_eq(plan_remove(plan).count, 0);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(a_removed_key_that_returns_is_new_where_keys_return)
+{
+	struct plan *imap = made(false, 1, 0);
+	struct plan *pop3 = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+
+	plan_listed(imap, 1, "1", STATE_REMOVED);
+	plan_listed(pop3, 1, "a", STATE_REMOVED);
+	ck_assert_uint_eq(plan_fetch(imap).count, 0);
+	ck_assert_uint_eq(plan_fetch(pop3).count, 1);
+	plan_free(&imap);
+	plan_free(&pop3);
+}
+END_TEST
+
+START_TEST(copies_are_removed_together)
+{
+	struct plan *plan = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+	struct source_set set;
+
+	plan_listed(plan, 1, "same", STATE_DELIVERED);
+	plan_listed(plan, 2, "other", STATE_DELIVERED);
+	plan_listed(plan, 3, "same 2", 0);
+	plan_listed(plan, 4, "same-but-longer", STATE_DELIVERED);
+	set = plan_remove(plan);
+	ck_assert_uint_eq(set.count, 2);
+	ck_assert_uint_eq(set.numbers[0], 2);
+	ck_assert_uint_eq(set.numbers[1], 4);
+	plan_free(&plan);
+
+	plan = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+	plan_listed(plan, 1, "same", STATE_DELIVERED);
+	plan_listed(plan, 2, "same 2", STATE_DELIVERED);
+	ck_assert_uint_eq(plan_remove(plan).count, 2);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(wants_only_what_is_open)
+{
+	struct plan *plan = made(true, 1, 0);
+
+	listed(plan, 2, 0);
+	ck_assert(plan_wants(plan, 2));
+	ck_assert(!plan_wants(plan, 3));
+	ck_assert(plan_key(plan, 3) == NULL);
+	ck_assert_str_eq(plan_key(plan, 2), "2");
+	plan_settle(plan, 2, PLAN_LEFT);
+	ck_assert(!plan_wants(plan, 2));
+	plan_free(&plan);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("plan");
+	TCase *tests = tcase_create("plan");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tests, fetches_what_is_not_known);
+	tcase_add_test(tests, repeated_and_descending_numbers_are_ignored);
+	tcase_add_test(tests, next_stops_at_the_first_unsettled);
+	tcase_add_test(tests, next_goes_behind_the_last_without_uidnext);
+	tcase_add_test(tests, the_highest_uid_does_not_wrap);
+	tcase_add_test(tests, removes_only_what_is_delivered_and_once);
+	tcase_add_test(tests, a_removed_key_that_returns_is_new_where_keys_return);
+	tcase_add_test(tests, copies_are_removed_together);
+	tcase_add_test(tests, wants_only_what_is_open);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
