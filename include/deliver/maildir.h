@@ -18,7 +18,4 @@ struct maildir_params {
 
 struct sink *maildir_new(const struct maildir_params *params);
 
-/* After open: the identity that stands in the Maildir, so that the state can remember it. */
-const char *maildir_identity(const struct sink *sink);
-
 #endif

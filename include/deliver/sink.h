@@ -46,6 +46,10 @@ struct sink_ops {
 	int (*directory)(const struct sink *sink);
 	const char *(*path)(const struct sink *sink);
 
+	/* After open: what tells this place from another under the same path, for the state to
+	 * remember; NULL where there is no such thing. */
+	const char *(*identity)(const struct sink *sink);
+
 	/* Flushes the directory in which letters were written and, once, parents that open() made.
 	 */
 	bool (*flush)(struct sink *sink, struct err *err);

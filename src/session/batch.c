@@ -1,0 +1,638 @@
+/*
+ * batch: the commit protocol. One batch holds letters and changes of rows of one mailbox that
+ * become durable together; the committer's thread takes the batches of all sessions at once.
+ *
+ * Flushing: few letters are flushed one by one; many by one syncfs() of the file system they stand
+ * on, which costs about the same for ten as for two thousand. syncfs() reports errors since Linux
+ * 5.8, through a descriptor that was opened before the writes: the sink's directory. A flush that
+ * failed is final, so the letters it covered are removed and will be fetched anew.
+ */
+#include "session/batch.h"
+
+#include "io/disk.h"
+#include "util/crash.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+	BATCH_FSYNC_MAX = 32,	  /* letters that are flushed one by one */
+	BATCH_LETTERS_MAX = 2000, /* then the batch is full */
+	BATCH_OCTETS_MAX = 64 * 1024 * 1024,
+	BATCH_AGE_MAX = 5000, /* milliseconds */
+	BATCH_MOVED_WITHIN =
+	    24 * 60 * 60 /* seconds in which a reader may have moved a letter away */
+};
+
+struct item {
+	struct batch_letter shown;
+	struct letter *letter; /* NULL for one that was recovered */
+	bool recovered;
+	bool put_back; /* recovery found it not in place yet */
+};
+
+enum change_kind { CHANGE_PUT, CHANGE_MARK, CHANGE_FORGET };
+
+struct change {
+	enum change_kind kind;
+	uint32_t validity;
+	struct state_row row;
+};
+
+struct names {
+	char **names;
+	size_t count, room;
+};
+
+struct batch {
+	struct disk_job job; /* first: the committer gets jobs and means batches */
+	struct batch_params params;
+	struct item *items;
+	size_t count, room;
+	uint64_t octets;
+	uint64_t since;
+	struct change *changes;
+	size_t change_count, change_room;
+	struct names discards, quarantines;
+	char *mark; /* recovery is asked for */
+	bool has_next, has_visit;
+	uint32_t next;
+	struct state_visit visit;
+	void (*done)(void *ctx, struct batch *batch);
+	void *ctx;
+	struct err err;
+};
+
+struct committer {
+	struct state *state;
+	struct disk *disk;
+};
+
+/* ---- filling a batch: on the loop ---- */
+
+struct batch *batch_new(const struct batch_params *params)
+{
+	struct batch *batch = mem_new(1, sizeof *batch);
+
+	batch->params = *params;
+	return batch;
+}
+
+static void copy_row(struct state_row *to, const struct state_row *from)
+{
+	*to = *from;
+	to->key = mem_copy(from->key);
+	to->name = mem_copy(from->name ? from->name : "");
+	to->mark = mem_copy(from->mark ? from->mark : "");
+}
+
+static void free_row(struct state_row *row)
+{
+	free((char *)(uintptr_t)row->key);
+	free((char *)(uintptr_t)row->name);
+	free((char *)(uintptr_t)row->mark);
+}
+
+static void add_name(struct names *names, const char *name)
+{
+	if (names->count == names->room) {
+		names->room = names->room ? names->room * 2 : 8;
+		names->names = mem_resize(names->names, names->room, sizeof *names->names);
+	}
+	names->names[names->count++] = mem_copy(name);
+}
+
+static void free_names(struct names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		free(names->names[i]);
+	free(names->names);
+}
+
+void batch_free(struct batch **batch_p)
+{
+	struct batch *batch = *batch_p;
+
+	if (!batch)
+		return;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct item *item = &batch->items[i];
+
+		if (item->letter)
+			(void)batch->params.sink->ops->discard(batch->params.sink,
+							       item->shown.row.name, NULL);
+		letter_free(&item->letter);
+		free_row(&item->shown.row);
+	}
+	free(batch->items);
+	for (size_t i = 0; i < batch->change_count; i++)
+		free_row(&batch->changes[i].row);
+	free(batch->changes);
+	free_names(&batch->discards);
+	free_names(&batch->quarantines);
+	free(batch->mark);
+	free(batch);
+	*batch_p = NULL;
+}
+
+static struct item *add_item(struct batch *batch)
+{
+	if (batch->count == batch->room) {
+		batch->room = batch->room ? batch->room * 2 : 16;
+		batch->items = mem_resize(batch->items, batch->room, sizeof *batch->items);
+	}
+	batch->items[batch->count] = (struct item){.letter = NULL};
+	return &batch->items[batch->count++];
+}
+
+void batch_take(struct batch *batch, struct letter **letter, uint32_t number,
+		const struct state_row *row, uint64_t now)
+{
+	struct item *item = add_item(batch);
+	struct state_row filled = *row;
+
+	filled.is = STATE_TAKEN;
+	filled.name = letter_name(*letter);
+	filled.octets = letter_octets(*letter);
+	copy_row(&item->shown.row, &filled);
+	item->shown.number = number;
+	item->shown.validity = batch->params.validity;
+	item->letter = *letter;
+	*letter = NULL;
+	if (batch->count == 1)
+		batch->since = now;
+	batch->octets += filled.octets;
+	/* Beyond the few that are flushed one by one no descriptors are kept; what close() says is
+	 * asked for, since some file systems report a full disk only then. */
+	if (batch->count > BATCH_FSYNC_MAX && !batch->err.kind)
+		(void)letter_close(item->letter, &batch->err);
+}
+
+bool batch_full(const struct batch *batch, uint64_t now)
+{
+	size_t most = disk_can_flush_filesystem() ? BATCH_LETTERS_MAX : BATCH_FSYNC_MAX;
+
+	return batch->count >= most || batch->octets >= BATCH_OCTETS_MAX ||
+	       (batch->count && now - batch->since >= BATCH_AGE_MAX);
+}
+
+bool batch_empty(const struct batch *batch)
+{
+	return !batch->count && !batch->change_count && !batch->discards.count &&
+	       !batch->quarantines.count && !batch->mark && !batch->has_next && !batch->has_visit;
+}
+
+static void add_change(struct batch *batch, enum change_kind kind, uint32_t validity,
+		       const struct state_row *row)
+{
+	struct change *change;
+
+	if (batch->change_count == batch->change_room) {
+		batch->change_room = batch->change_room ? batch->change_room * 2 : 16;
+		batch->changes =
+		    mem_resize(batch->changes, batch->change_room, sizeof *batch->changes);
+	}
+	change = &batch->changes[batch->change_count++];
+	change->kind = kind;
+	change->validity = validity;
+	copy_row(&change->row, row);
+}
+
+void batch_put(struct batch *batch, uint32_t validity, const struct state_row *row)
+{
+	add_change(batch, CHANGE_PUT, validity, row);
+}
+
+void batch_mark(struct batch *batch, uint32_t validity, const char *key, enum state_is is)
+{
+	struct state_row row = {.key = key, .is = is, .changed = time(NULL)};
+
+	add_change(batch, CHANGE_MARK, validity, &row);
+}
+
+void batch_discard(struct batch *batch, const char *name)
+{
+	add_name(&batch->discards, name);
+}
+
+void batch_quarantine(struct batch *batch, const char *name)
+{
+	add_name(&batch->quarantines, name);
+}
+
+void batch_next(struct batch *batch, uint32_t next)
+{
+	batch->has_next = true;
+	batch->next = next;
+}
+
+void batch_visit(struct batch *batch, const struct state_visit *visit)
+{
+	batch->has_visit = true;
+	batch->visit = *visit;
+}
+
+void batch_recover(struct batch *batch, const char *mark)
+{
+	batch->mark = mem_copy(mark);
+}
+
+void batch_recover_row(struct batch *batch, uint32_t validity, const struct state_row *row)
+{
+	struct item *item = add_item(batch);
+
+	copy_row(&item->shown.row, row);
+	item->shown.validity = validity;
+	item->recovered = true;
+}
+
+const struct err *batch_err(const struct batch *batch)
+{
+	return &batch->err;
+}
+
+size_t batch_letters(const struct batch *batch)
+{
+	return batch->count;
+}
+
+const struct batch_letter *batch_letter(const struct batch *batch, size_t index)
+{
+	return &batch->items[index].shown;
+}
+
+/* ---- recovery: on the committer's thread ---- */
+
+/* A letter whose row says that an MDA is to have it stays in the spool; any other one is put in
+ * place. One that is nowhere, with a young row and a Maildir that is the right one, was moved away
+ * by a mail reader: it arrived. */
+static bool recover_item(struct batch *batch, struct item *item)
+{
+	struct sink *sink = batch->params.sink;
+	enum sink_where where;
+
+	if (!sink->ops->find(sink, item->shown.row.name, &where, &batch->err))
+		return false;
+	item->shown.came = BATCH_PLACED;
+	if (where == SINK_NOWHERE &&
+	    (sink->ops->hand || time(NULL) - item->shown.row.taken > BATCH_MOVED_WITHIN)) {
+		item->shown.came = BATCH_NOWHERE;
+		add_change(batch, CHANGE_FORGET, item->shown.validity, &item->shown.row);
+	} else if (!sink->ops->hand) {
+		item->put_back = where == SINK_TMP;
+		batch_mark(batch, item->shown.validity, item->shown.row.key, STATE_DELIVERED);
+	} else if (where == SINK_PLACED) {
+		item->shown.row.is = STATE_QUARANTINED;
+		batch_mark(batch, item->shown.validity, item->shown.row.key, STATE_QUARANTINED);
+	}
+	return true;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct sweep {
+	struct names known;
+	struct names strays;
+};
+
+static void note_stray(void *ctx, const char *name)
+{
+	struct sweep *sweep = ctx;
+
+	if (!sweep->known.count || !bsearch(&name, sweep->known.names, sweep->known.count,
+					    sizeof *sweep->known.names, compare_names))
+		add_name(&sweep->strays, name);
+}
+
+static bool sweep_strays(struct batch *batch)
+{
+	struct sink *sink = batch->params.sink;
+	struct sweep sweep = {.known = {.names = NULL}};
+	bool ok;
+
+	for (size_t i = 0; i < batch->count; i++)
+		add_name(&sweep.known, batch->items[i].shown.row.name);
+	if (sweep.known.count)
+		qsort(sweep.known.names, sweep.known.count, sizeof *sweep.known.names,
+		      compare_names);
+	ok = sink->ops->strays(sink, batch->mark, note_stray, &sweep, &batch->err);
+	for (size_t i = 0; ok && i < sweep.strays.count; i++)
+		ok = sink->ops->discard(sink, sweep.strays.names[i], &batch->err);
+	free_names(&sweep.known);
+	free_names(&sweep.strays);
+	return ok;
+}
+
+static bool recover(struct batch *batch)
+{
+	struct sink *sink = batch->params.sink;
+	bool placed = false;
+
+	crash_point("recover");
+	if (!sink->ops->open(sink, &batch->err) || !sweep_strays(batch))
+		return false;
+	crash_point("recover-swept");
+	for (size_t i = 0; i < batch->count; i++)
+		if (!recover_item(batch, &batch->items[i]))
+			return false;
+	for (size_t i = 0; i < batch->count; i++) {
+		if (!batch->items[i].put_back)
+			continue;
+		if (!sink->ops->place(sink, batch->items[i].shown.row.name, &batch->err))
+			return false;
+		placed = true;
+		crash_point("recover-placed");
+	}
+	return !placed || sink->ops->settle(sink, &batch->err);
+}
+
+static bool prepare(struct batch *batch)
+{
+	struct sink *sink = batch->params.sink;
+
+	if (batch->err.kind || (batch->mark && !recover(batch)))
+		return false;
+	for (size_t i = 0; i < batch->quarantines.count; i++)
+		if (!sink->ops->quarantine(sink, batch->quarantines.names[i], &batch->err))
+			return false;
+	return true;
+}
+
+/* ---- the commit: on the committer's thread ---- */
+
+static struct batch *next_of(const struct batch *batch)
+{
+	return (struct batch *)batch->job.next;
+}
+
+static bool has_letters(const struct batch *batch)
+{
+	return !batch->err.kind && batch->count && batch->items[0].letter;
+}
+
+static bool device(const struct batch *batch, dev_t *device_r)
+{
+	struct stat st;
+
+	if (fstat(batch->params.sink->ops->directory(batch->params.sink), &st))
+		return false;
+	*device_r = st.st_dev;
+	return true;
+}
+
+static bool flush_one_by_one(struct batch *batch)
+{
+	const char *path = batch->params.sink->ops->path(batch->params.sink);
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct letter *letter = batch->items[i].letter;
+
+		crash_point("batch-flush-one");
+		if (!disk_flush_file(letter_fd(letter), path, &batch->err) ||
+		    !letter_close(letter, &batch->err))
+			return false;
+	}
+	return true;
+}
+
+/* One syncfs() through the first sink of a file system serves all batches on it. */
+static void flush_together(struct batch *first, dev_t on)
+{
+	struct sink *sink = first->params.sink;
+	struct err err = {.kind = ERR_NONE};
+	bool closed = true;
+
+	for (struct batch *batch = first; batch; batch = next_of(batch)) {
+		dev_t here;
+
+		if (!has_letters(batch) || !device(batch, &here) || here != on)
+			continue;
+		for (size_t i = 0; closed && i < batch->count && i < BATCH_FSYNC_MAX; i++)
+			closed = letter_close(batch->items[i].letter, &err);
+	}
+	crash_point("batch-flush-together");
+	if (closed &&
+	    disk_flush_filesystem(sink->ops->directory(sink), sink->ops->path(sink), &err))
+		return;
+	for (struct batch *batch = first; batch; batch = next_of(batch)) {
+		dev_t here;
+
+		if (has_letters(batch) && device(batch, &here) && here == on)
+			batch->err = err;
+	}
+}
+
+static void flush_letters(struct batch *list)
+{
+	bool all_few = true;
+	size_t total = 0;
+
+	for (struct batch *batch = list; batch; batch = next_of(batch)) {
+		total += has_letters(batch) ? batch->count : 0;
+		all_few = all_few && batch->count <= BATCH_FSYNC_MAX;
+	}
+	if (!total)
+		return;
+	crash_point("batch-flush");
+	if (!disk_can_flush_filesystem() || (all_few && total <= BATCH_FSYNC_MAX)) {
+		for (struct batch *batch = list; batch; batch = next_of(batch))
+			if (has_letters(batch))
+				(void)flush_one_by_one(batch);
+	} else {
+		dev_t done[8];
+		size_t known = 0;
+
+		for (struct batch *batch = list; batch; batch = next_of(batch)) {
+			dev_t on;
+			size_t i = 0;
+
+			if (!has_letters(batch) || !device(batch, &on))
+				continue;
+			while (i < known && done[i] != on)
+				i++;
+			if (i < known)
+				continue;
+			flush_together(batch, on);
+			if (known < sizeof done / sizeof *done)
+				done[known++] = on;
+		}
+	}
+	for (struct batch *batch = list; batch; batch = next_of(batch))
+		if (has_letters(batch))
+			(void)batch->params.sink->ops->flush(batch->params.sink, &batch->err);
+	crash_point("batch-flushed");
+}
+
+static bool record_change(struct state *state, const struct batch *batch,
+			  const struct change *change, struct err *err)
+{
+	int64_t mailbox = batch->params.mailbox;
+
+	switch (change->kind) {
+	case CHANGE_PUT:
+		return state_put(state, mailbox, change->validity, &change->row, err);
+	case CHANGE_MARK:
+		return state_mark(state, mailbox, change->validity, change->row.key, change->row.is,
+				  change->row.changed, err);
+	case CHANGE_FORGET:
+		return state_forget(state, mailbox, change->validity, change->row.key, err);
+	}
+	return true;
+}
+
+static bool record_sink(struct state *state, const struct batch *batch, struct err *err)
+{
+	const struct sink *sink = batch->params.sink;
+
+	if (!batch->mark || !sink->ops->identity)
+		return true;
+	return state_put_maildir(state, sink->ops->path(sink), sink->ops->identity(sink), err);
+}
+
+static bool record(struct state *state, const struct batch *batch, struct err *err)
+{
+	bool ok = record_sink(state, batch, err);
+
+	for (size_t i = 0; ok && i < batch->count; i++)
+		if (batch->items[i].letter)
+			ok = state_put(state, batch->params.mailbox, batch->params.validity,
+				       &batch->items[i].shown.row, err);
+	for (size_t i = 0; ok && i < batch->change_count; i++)
+		ok = record_change(state, batch, &batch->changes[i], err);
+	if (ok && batch->has_next)
+		ok = state_put_mailbox(state, batch->params.mailbox, batch->params.validity,
+				       batch->next, err);
+	if (ok && batch->has_visit)
+		ok = state_put_visit(state, batch->params.account, &batch->visit, err);
+	return ok;
+}
+
+/* All batches that got here stand or fall together. */
+static void record_all(struct state *state, struct batch *list)
+{
+	struct err err = {.kind = ERR_NONE};
+	bool ok = true;
+	bool any = false;
+
+	for (struct batch *batch = list; batch; batch = next_of(batch))
+		any = any || !batch->err.kind;
+	if (!any)
+		return;
+	crash_point("batch-record");
+	ok = state_begin(state, &err);
+	for (struct batch *batch = list; ok && batch; batch = next_of(batch))
+		if (!batch->err.kind)
+			ok = record(state, batch, &err);
+	ok = ok && state_commit(state, &err);
+	if (ok) {
+		crash_point("batch-recorded");
+		return;
+	}
+	state_rollback(state);
+	for (struct batch *batch = list; batch; batch = next_of(batch))
+		if (!batch->err.kind)
+			batch->err = err;
+}
+
+/* A letter that cannot be put in place is recorded already: recovery tries again. */
+static void place(struct batch *batch)
+{
+	struct sink *sink = batch->params.sink;
+	bool any = false;
+	struct err err;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct batch_letter *shown = &batch->items[i].shown;
+
+		letter_free(&batch->items[i].letter);
+		crash_point("batch-place");
+		if (!sink->ops->place(sink, shown->row.name, &shown->err))
+			shown->came = BATCH_STUCK;
+		any = true;
+	}
+	if (!any || sink->ops->settle(sink, &err))
+		return;
+	for (size_t i = 0; i < batch->count; i++) {
+		batch->items[i].shown.came = BATCH_STUCK;
+		batch->items[i].shown.err = err;
+	}
+}
+
+/* What was not recorded must not stay on the disk: it is fetched anew. */
+static void undo(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (!batch->items[i].letter)
+			continue;
+		(void)batch->params.sink->ops->discard(batch->params.sink,
+						       batch->items[i].shown.row.name, NULL);
+		letter_free(&batch->items[i].letter);
+	}
+}
+
+static void commit(void *ctx, struct disk_job *jobs)
+{
+	struct committer *committer = ctx;
+	struct batch *list = (struct batch *)jobs;
+
+	for (struct batch *batch = list; batch; batch = next_of(batch))
+		(void)prepare(batch);
+	flush_letters(list);
+	record_all(committer->state, list);
+	for (struct batch *batch = list; batch; batch = next_of(batch)) {
+		struct sink *sink = batch->params.sink;
+
+		if (batch->err.kind) {
+			undo(batch);
+			continue;
+		}
+		if (has_letters(batch))
+			place(batch);
+		for (size_t i = 0; i < batch->discards.count; i++)
+			(void)sink->ops->discard(sink, batch->discards.names[i], NULL);
+	}
+	crash_point("batch-done");
+}
+
+static void committed(struct disk_job *job)
+{
+	struct batch *batch = (struct batch *)job;
+
+	batch->done(batch->ctx, batch);
+}
+
+void batch_commit(struct batch *batch, void (*done)(void *ctx, struct batch *batch), void *ctx)
+{
+	batch->done = done;
+	batch->ctx = ctx;
+	batch->job.done = committed;
+	disk_submit(batch->params.committer->disk, &batch->job);
+}
+
+struct committer *committer_new(struct loop *loop, struct state *state, struct err *err)
+{
+	struct committer *committer = mem_new(1, sizeof *committer);
+
+	committer->state = state;
+	committer->disk = disk_new(loop, commit, committer, err);
+	if (!committer->disk) {
+		free(committer);
+		return NULL;
+	}
+	return committer;
+}
+
+void committer_free(struct committer **committer)
+{
+	if (!*committer)
+		return;
+	disk_free(&(*committer)->disk);
+	free(*committer);
+	*committer = NULL;
+}
