@@ -38,6 +38,7 @@ struct source_set plan_fetch(struct plan *plan);
 struct source_set plan_remove(struct plan *plan);
 
 enum plan_outcome {
+	PLAN_COMING,	/* it came, and is on its way to the disk */
 	PLAN_TAKEN,	/* has a durable row: need not be fetched again */
 	PLAN_DELIVERED, /* and is delivered: may be removed unless kept */
 	PLAN_GONE,	/* no longer on the server */

@@ -17,6 +17,7 @@
 
 enum entry_is {
 	ENTRY_WANTED,	 /* to be fetched, no outcome yet */
+	ENTRY_COMING,	 /* not durable yet */
 	ENTRY_LEFT,	 /* failed; next time */
 	ENTRY_SAFE,	 /* known, taken, or gone: nothing to do */
 	ENTRY_DELIVERED, /* may be removed */
@@ -187,9 +188,8 @@ struct source_set plan_remove(struct plan *plan)
 void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome)
 {
 	static const enum entry_is becomes[] = {
-	    [PLAN_TAKEN] = ENTRY_SAFE,
-	    [PLAN_DELIVERED] = ENTRY_DELIVERED,
-	    [PLAN_GONE] = ENTRY_SAFE,
+	    [PLAN_COMING] = ENTRY_COMING,	[PLAN_TAKEN] = ENTRY_SAFE,
+	    [PLAN_DELIVERED] = ENTRY_DELIVERED, [PLAN_GONE] = ENTRY_SAFE,
 	    [PLAN_LEFT] = ENTRY_LEFT,
 	};
 	struct entry *entry = find(plan, number);
@@ -217,7 +217,7 @@ uint32_t plan_next(const struct plan *plan)
 	uint32_t next = plan->params.next;
 
 	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->entries[i].is == ENTRY_WANTED || plan->entries[i].is == ENTRY_LEFT)
+		if (plan->entries[i].is < ENTRY_SAFE)
 			return plan->entries[i].number;
 		if (plan->entries[i].number >= next && plan->entries[i].number < UINT32_MAX)
 			next = plan->entries[i].number + 1;

@@ -61,6 +61,9 @@ START_TEST(next_stops_at_the_first_unsettled)
 	ck_assert_uint_eq(plan_next(plan), 20);
 	plan_settle(plan, 21, PLAN_TAKEN);
 	ck_assert_uint_eq(plan_next(plan), 20);
+	plan_settle(plan, 20, PLAN_COMING);
+	ck_assert(!plan_wants(plan, 20));
+	ck_assert_uint_eq(plan_next(plan), 20);
 	plan_settle(plan, 20, PLAN_GONE);
 	ck_assert_uint_eq(plan_next(plan), 22);
 	plan_settle(plan, 22, PLAN_LEFT);

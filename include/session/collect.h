@@ -1,0 +1,92 @@
+/*
+ * collect: one mailbox of a visit: recovery, listing, fetching into letters, commits, handing over,
+ * removal. It takes the events of the source that belong to a mailbox; session drives it.
+ */
+#ifndef MAILHAUL_SESSION_COLLECT_H
+#define MAILHAUL_SESSION_COLLECT_H
+
+#include "proto/source.h"
+#include "session/batch.h"
+
+struct collect;
+
+struct collect_params {
+	struct loop *loop;
+	struct committer *committer;
+	struct state *state;
+	struct state_key key; /* strings are borrowed */
+	struct state_mailbox mailbox;
+	struct sink *sink; /* borrowed */
+	bool keep;
+	uint32_t max_attempts;
+	bool keys_return; /* plan.h */
+	bool look_only;	  /* test: list and count, change nothing, recover nothing */
+	bool retry_now;	  /* letters that wait in the spool are tried whatever their next_try */
+
+	/* The collect has got further: see collect_at(). Called from the loop, never from within a
+	 * collect_ function. */
+	void (*on_step)(void *ctx);
+	/* One message, or the mailbox, had a problem; the others go on. */
+	void (*on_problem)(void *ctx, const struct err *err);
+	/* A message was delivered. */
+	void (*on_delivered)(void *ctx, uint64_t octets);
+	void *ctx;
+};
+
+enum collect_at {
+	COLLECT_RECOVERING, /* wait for on_step */
+	COLLECT_READY,	    /* collect_start() may be called */
+	COLLECT_BUSY,	    /* with the source */
+	COLLECT_SETTLING, /* all is fetched; commits and the MDA are under way: wait for on_step */
+	COLLECT_SETTLED,  /* collect_remove() may be called */
+	COLLECT_DONE,	  /* with this mailbox of the source */
+	COLLECT_FAILED	  /* collect_err() */
+};
+
+struct collect_counts {
+	uint64_t fresh;	  /* to be fetched in this visit */
+	uint64_t fetched; /* of them, whole */
+	uint64_t delivered;
+	uint64_t octets;  /* of them */
+	uint64_t waiting; /* put off, in the spool */
+	uint64_t quarantined;
+	uint64_t removable; /* look_only: how many a visit would remove, or were removed */
+	uint64_t exists;    /* on the server */
+};
+
+/* Begins with recovery at once. Never fails itself. */
+struct collect *collect_new(const struct collect_params *params);
+
+/* Only when collect_idle(), or when the loop has ended. */
+void collect_free(struct collect **collect);
+
+enum collect_at collect_at(const struct collect *collect);
+const struct err *collect_err(const struct collect *collect);
+const struct collect_counts *collect_counts(const struct collect *collect);
+
+/* Queues the first verbs. received: the Received: field up to its semicolon, borrowed. */
+void collect_start(struct collect *collect, struct source *source, const char *received);
+
+/* Takes SELECTED, LISTED, BEGIN, CHUNK, END, GONE, REFUSED, REMOVED and DONE of its verbs. False:
+ * the mailbox or the whole session cannot go on (COLLECT_FAILED). */
+bool collect_event(struct collect *collect, struct source *source, enum source_what what,
+		   const struct source_event *ev);
+
+/* Removes from the server what may go; COLLECT_BUSY, or COLLECT_DONE if there is nothing. */
+void collect_remove(struct collect *collect, struct source *source);
+
+/* True while so much waits for the disk that the source should not be read. */
+bool collect_full(const struct collect *collect);
+
+/* The source is gone: what is whole is committed, what is not is forgotten. hasten: letters that
+ * the MDA has not begun stay in the spool. */
+void collect_close(struct collect *collect, bool hasten);
+
+/* True when nothing is under way any more. */
+bool collect_idle(const struct collect *collect);
+
+/* What the end of the visit makes durable: marks, "next", and the removals if the server confirmed
+ * them. To be committed by the session; NULL if there is nothing. */
+struct batch *collect_last_batch(struct collect *collect, bool removals_confirmed);
+
+#endif

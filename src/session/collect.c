@@ -1,0 +1,691 @@
+/*
+ * collect: one mailbox of a visit: recovery, listing, fetching into letters, commits, handing over,
+ * removal. It takes the events of the source that belong to a mailbox; session drives it.
+ *
+ * A message becomes a letter as it streams; a letter that ended joins the open batch; a batch that
+ * is full is committed while the next one fills. Outcomes go to the plan, whose "next" is recorded
+ * with every batch.
+ */
+#include "session/collect.h"
+
+#include "io/digest.h"
+#include "session/hand.h"
+#include "session/plan.h"
+#include "util/crash.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum {
+	COLLECT_COMMITS_MAX = 2, /* batches under way before the source is held back */
+	MARK_MAX = 64,
+	NAME_MAX_OCTETS = 255
+};
+
+struct collect {
+	struct collect_params params;
+	enum collect_at at;
+	struct err err;
+	struct collect_counts counts;
+	struct plan *plan;
+	struct hand *hand;     /* NULL where the sink needs none */
+	struct batch *batch;   /* the open one; NULL while there is nothing in it */
+	struct letter *letter; /* being written */
+	struct buf received;   /* the Received: field up to its semicolon */
+	uint32_t validity;     /* of this session */
+	uint32_t from;	       /* where the listing began */
+	uint32_t end;	       /* UIDNEXT */
+	bool listed_again;     /* a changed validity made the first listing void */
+	bool fetched;	       /* every fetch is answered */
+	unsigned commits;      /* under way */
+	bool stepping;	       /* on_step is deferred */
+	struct buf removed;    /* keys the server said it removed, each with its NUL */
+	char mark[MARK_MAX];   /* part of our letters' names */
+};
+
+static void commit_open(struct collect *collect);
+
+/* ---- small things ---- */
+
+static void step_now(void *ctx)
+{
+	struct collect *collect = ctx;
+
+	collect->stepping = false;
+	collect->params.on_step(collect->params.ctx);
+}
+
+static void step(struct collect *collect)
+{
+	if (collect->stepping)
+		return;
+	collect->stepping = true;
+	loop_defer(collect->params.loop, step_now, collect);
+}
+
+static void fail(struct collect *collect, const struct err *err)
+{
+	if (collect->at == COLLECT_FAILED)
+		return;
+	collect->err = *err;
+	collect->at = COLLECT_FAILED;
+	step(collect);
+}
+
+static void problem(struct collect *collect, const struct err *err)
+{
+	collect->params.on_problem(collect->params.ctx, err);
+}
+
+static struct batch_params batch_params(const struct collect *collect)
+{
+	return (struct batch_params){.committer = collect->params.committer,
+				     .sink = collect->params.sink,
+				     .account = collect->params.mailbox.account,
+				     .mailbox = collect->params.mailbox.id,
+				     .validity = collect->validity};
+}
+
+static struct batch *open_batch(struct collect *collect)
+{
+	if (!collect->batch) {
+		struct batch_params params = batch_params(collect);
+
+		collect->batch = batch_new(&params);
+	}
+	return collect->batch;
+}
+
+/* All is fetched, durable and handed over: the source may go on. */
+static void look_whether_settled(struct collect *collect)
+{
+	if (collect->at == COLLECT_SETTLING && collect_idle(collect)) {
+		collect->at = COLLECT_SETTLED;
+		step(collect);
+	}
+}
+
+static void delivered(struct collect *collect, uint32_t number, uint64_t octets)
+{
+	collect->counts.delivered++;
+	collect->counts.octets += octets;
+	if (number && collect->plan)
+		plan_settle(collect->plan, number, PLAN_DELIVERED);
+	collect->params.on_delivered(collect->params.ctx, octets);
+}
+
+/* ---- handing over ---- */
+
+static void hand_result(void *ctx, const struct hand_result *result)
+{
+	struct collect *collect = ctx;
+
+	if (result->is == STATE_DELIVERED) {
+		delivered(collect, result->number, result->octets);
+		return;
+	}
+	if (result->is == STATE_QUARANTINED)
+		collect->counts.quarantined++;
+	else
+		collect->counts.waiting++;
+	if (result->err->kind == ERR_CONFIG)
+		fail(collect, result->err);
+	else
+		problem(collect, result->err);
+}
+
+static void hand_idle(void *ctx, const struct err *failed)
+{
+	struct collect *collect = ctx;
+
+	if (failed)
+		fail(collect, failed);
+	look_whether_settled(collect);
+	step(collect);
+}
+
+/* ---- recovery ---- */
+
+static bool recover_row(void *ctx, uint32_t validity, const struct state_row *row)
+{
+	batch_recover_row(ctx, validity, row);
+	return true;
+}
+
+static void recovered_letter(struct collect *collect, const struct batch_letter *letter)
+{
+	const struct state_row *row = &letter->row;
+	struct err err;
+
+	if (letter->came == BATCH_NOWHERE) {
+		err_set(&err, ERR_MESSAGE,
+			"message %s was taken but its letter %s is nowhere to be found; it will be "
+			"fetched again",
+			row->key, row->name);
+		problem(collect, &err);
+		return;
+	}
+	if (!collect->hand || row->is == STATE_QUARANTINED)
+		return;
+	if (row->is == STATE_WAITING && row->next_try > time(NULL) && !collect->params.retry_now) {
+		collect->counts.waiting++;
+		err_set(&err, ERR_MESSAGE, "message %s still waits in the spool", row->key);
+		problem(collect, &err);
+		return;
+	}
+	if (row->is == STATE_HANDED) {
+		err_set(
+		    &err, ERR_MESSAGE,
+		    "mailhaul ended while the MDA had message %s; it is handed over again and may "
+		    "arrive twice",
+		    row->key);
+		problem(collect, &err);
+	}
+	hand_add(collect->hand, 0, letter->validity, row);
+}
+
+static void recovered(void *ctx, struct batch *batch)
+{
+	struct collect *collect = ctx;
+
+	collect->commits--;
+	if (batch_err(batch)->kind) {
+		fail(collect, batch_err(batch));
+	} else {
+		collect->at = COLLECT_READY;
+		for (size_t i = 0; i < batch_letters(batch); i++)
+			recovered_letter(collect, batch_letter(batch, i));
+	}
+	batch_free(&batch);
+	step(collect);
+}
+
+static void recover(struct collect *collect)
+{
+	struct batch_params params = batch_params(collect);
+	struct batch *batch = batch_new(&params);
+	uint32_t mask =
+	    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
+	struct err err;
+
+	batch_recover(batch, collect->mark);
+	if (!state_each(collect->params.state, collect->params.mailbox.id, mask, recover_row, batch,
+			&err)) {
+		batch_free(&batch);
+		fail(collect, &err);
+		return;
+	}
+	collect->commits++;
+	batch_commit(batch, recovered, collect);
+}
+
+/* ---- life ---- */
+
+struct collect *collect_new(const struct collect_params *params)
+{
+	struct collect *collect = mem_new(1, sizeof *collect);
+
+	collect->params = *params;
+	collect->validity = params->mailbox.validity;
+	snprintf(collect->mark, sizeof collect->mark, "H%sA%" PRId64 "Z",
+		 state_identity(params->state), params->mailbox.id);
+	if (params->look_only) {
+		collect->at = COLLECT_READY;
+		step(collect);
+		return collect;
+	}
+	if (params->sink->ops->hand) {
+		collect->hand = hand_new(&(struct hand_params){.batch = batch_params(collect),
+							       .max_attempts = params->max_attempts,
+							       .on_result = hand_result,
+							       .on_idle = hand_idle,
+							       .ctx = collect});
+	}
+	recover(collect);
+	return collect;
+}
+
+void collect_free(struct collect **collect_p)
+{
+	struct collect *collect = *collect_p;
+
+	if (!collect)
+		return;
+	letter_free(&collect->letter);
+	batch_free(&collect->batch);
+	hand_free(&collect->hand);
+	plan_free(&collect->plan);
+	buf_free(&collect->received);
+	buf_free(&collect->removed);
+	free(collect);
+	*collect_p = NULL;
+}
+
+enum collect_at collect_at(const struct collect *collect)
+{
+	return collect->at;
+}
+
+const struct err *collect_err(const struct collect *collect)
+{
+	return &collect->err;
+}
+
+const struct collect_counts *collect_counts(const struct collect *collect)
+{
+	return &collect->counts;
+}
+
+bool collect_full(const struct collect *collect)
+{
+	return collect->commits > COLLECT_COMMITS_MAX;
+}
+
+bool collect_idle(const struct collect *collect)
+{
+	return !collect->commits && !collect->stepping &&
+	       !(collect->hand && hand_busy(collect->hand));
+}
+
+void collect_close(struct collect *collect, bool hasten)
+{
+	letter_free(&collect->letter);
+	if (hasten && collect->hand)
+		hand_stop(collect->hand);
+	if (collect->batch && batch_letters(collect->batch))
+		commit_open(collect);
+}
+
+/* Numbers of POP3 mean nothing in the next session. */
+static void record_next(struct collect *collect, struct batch *batch)
+{
+	if (collect->plan && !collect->params.keys_return && collect->at != COLLECT_FAILED)
+		batch_next(batch, plan_next(collect->plan));
+}
+
+struct batch *collect_last_batch(struct collect *collect, bool removals_confirmed)
+{
+	struct batch *last;
+
+	if (removals_confirmed) {
+		const char *key = buf_string(&collect->removed);
+		const char *end = key + collect->removed.len;
+
+		for (; key < end; key += strlen(key) + 1)
+			batch_mark(open_batch(collect), collect->validity, key, STATE_REMOVED);
+	}
+	if (collect->plan && !collect->params.look_only &&
+	    (plan_next(collect->plan) != collect->params.mailbox.next ||
+	     collect->validity != collect->params.mailbox.validity))
+		record_next(collect, open_batch(collect));
+	last = collect->batch;
+	collect->batch = NULL;
+	return last;
+}
+
+/* ---- listing ---- */
+
+void collect_start(struct collect *collect, struct source *source, const char *received)
+{
+	bool writing = !collect->params.keep && !collect->params.look_only;
+
+	buf_text(&collect->received, received);
+	collect->at = COLLECT_BUSY;
+	collect->from = collect->params.mailbox.next;
+	source_select(source, collect->params.key.mailbox, writing);
+	source_list(source, collect->from, false);
+}
+
+static void selected(struct collect *collect, const struct source_event *ev)
+{
+	const struct state_mailbox *known = &collect->params.mailbox;
+
+	collect->counts.exists = ev->exists;
+	collect->end = ev->next;
+	if (known->validity && known->validity != ev->validity) {
+		struct err err;
+
+		err_set(&err, ERR_NONE,
+			"UIDVALIDITY of mailbox %s changed from %" PRIu32 " to %" PRIu32
+			": the server numbers its messages anew, so all of them are fetched again",
+			collect->params.key.mailbox, known->validity, ev->validity);
+		problem(collect, &err);
+		collect->from = 1;
+		collect->listed_again = true;
+	}
+	collect->validity = ev->validity;
+	plan_free(&collect->plan);
+	collect->plan = plan_new(&(struct plan_params){.keep = collect->params.keep,
+						       .next = collect->from,
+						       .end = ev->next,
+						       .keys_return = collect->params.keys_return});
+}
+
+static bool listed(struct collect *collect, const struct source_event *ev)
+{
+	struct state_row row = {.is = 0};
+	bool found = false;
+	struct err err;
+
+	if (collect->listed_again)
+		return true;
+	if (!state_find(collect->params.state, collect->params.mailbox.id, collect->validity,
+			ev->key, &found, &row, &err)) {
+		fail(collect, &err);
+		return false;
+	}
+	plan_listed(collect->plan, ev->number, ev->key, found ? row.is : 0);
+	return true;
+}
+
+static bool add_delivered(void *ctx, uint32_t validity, const struct state_row *row)
+{
+	struct collect *collect = ctx;
+	uint64_t number;
+
+	if (validity == collect->validity &&
+	    str_number(row->key, strlen(row->key), UINT32_MAX, &number) && number)
+		plan_delivered(collect->plan, (uint32_t)number, row->key);
+	return true;
+}
+
+/* What IMAP's listing, which begins at "next", does not show: delivered earlier, still there. */
+static bool add_all_delivered(struct collect *collect)
+{
+	struct err err;
+
+	if (collect->params.keep || collect->params.keys_return)
+		return true;
+	if (state_each(collect->params.state, collect->params.mailbox.id,
+		       STATE_MASK(STATE_DELIVERED), add_delivered, collect, &err))
+		return true;
+	fail(collect, &err);
+	return false;
+}
+
+static void settle_or_end(struct collect *collect)
+{
+	collect->fetched = true;
+	collect->at = COLLECT_SETTLING;
+	if (collect->batch && batch_letters(collect->batch))
+		commit_open(collect);
+	look_whether_settled(collect);
+}
+
+static bool list_done(struct collect *collect, struct source *source)
+{
+	struct source_set set;
+
+	if (collect->listed_again) {
+		collect->listed_again = false;
+		source_list(source, collect->from, false);
+		return true;
+	}
+	if (!add_all_delivered(collect))
+		return false;
+	set = plan_fetch(collect->plan);
+	collect->counts.fresh = set.count;
+	if (collect->params.look_only) {
+		collect->counts.removable = plan_remove(collect->plan).count;
+		collect->at = COLLECT_DONE;
+		step(collect);
+		return true;
+	}
+	if (set.count)
+		source_fetch(source, &set);
+	else
+		settle_or_end(collect);
+	return true;
+}
+
+/* ---- fetching ---- */
+
+static void batch_done(void *ctx, struct batch *batch)
+{
+	struct collect *collect = ctx;
+
+	collect->commits--;
+	if (batch_err(batch)->kind)
+		fail(collect, batch_err(batch));
+	for (size_t i = 0; !batch_err(batch)->kind && i < batch_letters(batch); i++) {
+		const struct batch_letter *letter = batch_letter(batch, i);
+
+		plan_settle(collect->plan, letter->number, PLAN_TAKEN);
+		if (letter->came == BATCH_STUCK) {
+			problem(collect, &letter->err);
+		} else if (collect->hand) {
+			hand_add(collect->hand, letter->number, letter->validity, &letter->row);
+		} else {
+			batch_mark(open_batch(collect), letter->validity, letter->row.key,
+				   STATE_DELIVERED);
+			delivered(collect, letter->number, letter->row.octets);
+		}
+	}
+	batch_free(&batch);
+	look_whether_settled(collect);
+	step(collect);
+}
+
+static void commit_open(struct collect *collect)
+{
+	struct batch *batch = collect->batch;
+
+	record_next(collect, batch);
+	collect->batch = NULL;
+	collect->commits++;
+	batch_commit(batch, batch_done, collect);
+}
+
+static void letter_file_name(struct collect *collect, char *out, size_t size)
+{
+	static unsigned long sequence;
+	char host[128] = "localhost";
+	struct timeval now;
+
+	(void)gethostname(host, sizeof host - 1);
+	for (char *c = host; *c; c++)
+		if (*c == '/' || *c == ':')
+			*c = '_';
+	gettimeofday(&now, NULL);
+	snprintf(out, size, "%lld.M%ldP%ldQ%lu%s.%s", (long long)now.tv_sec, (long)now.tv_usec,
+		 (long)getpid(), ++sequence, collect->mark, host);
+}
+
+static bool begin(struct collect *collect)
+{
+	struct sink *sink = collect->params.sink;
+	char name[NAME_MAX_OCTETS + 1];
+	char date[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	struct buf received = {0};
+	struct err err;
+
+	letter_free(&collect->letter);
+	letter_file_name(collect, name, sizeof name);
+	localtime_r(&now, &tm);
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S %z", &tm);
+	buf_append(&received, collect->received.data, collect->received.len);
+	buf_printf(&received, "; %s\n", date);
+	collect->letter =
+	    letter_new(&(struct letter_params){.directory = sink->ops->directory(sink),
+					       .path = sink->ops->path(sink),
+					       .name = name,
+					       .received = buf_string(&received)},
+		       &err);
+	buf_free(&received);
+	if (collect->letter)
+		return true;
+	fail(collect, &err);
+	return false;
+}
+
+static bool chunk(struct collect *collect, const struct source_event *ev)
+{
+	struct err err;
+
+	if (!collect->letter || letter_write(collect->letter, ev->bytes, ev->len, &err))
+		return true;
+	letter_free(&collect->letter);
+	fail(collect, &err);
+	return false;
+}
+
+/* The same each time the same message is delivered, whatever the state remembers. */
+static void message_id(const struct collect *collect, const char *key, char *out)
+{
+	const struct state_key *mailbox = &collect->params.key;
+	struct buf text = {0};
+
+	buf_printf(&text, "%s%c%s%c%s%c%s%c%" PRIu32 "%c%s", mailbox->protocol, 0, mailbox->user, 0,
+		   mailbox->host, 0, mailbox->mailbox, 0, collect->validity, 0, key);
+	digest_text(text.data, text.len, out);
+	buf_free(&text);
+}
+
+/* What recognises the message when the server numbers it anew. */
+static void recognition(const struct header_facts *facts, char *out)
+{
+	const struct buf *parts[] = {&facts->message_id, &facts->date, &facts->from};
+	struct buf text = {0};
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		buf_append(&text, parts[i]->data, parts[i]->len);
+		buf_append(&text, "", 1);
+	}
+	out[0] = '\0';
+	if (text.len > sizeof parts / sizeof *parts)
+		digest_text(text.data, text.len, out);
+	buf_free(&text);
+}
+
+static bool end(struct collect *collect, const struct source_event *ev)
+{
+	uint64_t now = loop_now(collect->params.loop);
+	char id[DIGEST_TEXT + 1];
+	char mark[DIGEST_TEXT + 1];
+	struct state_row row = {.key = ev->key, .mark = mark, .date = ev->date};
+	struct err err;
+
+	if (!collect->letter || !plan_wants(collect->plan, ev->number)) {
+		letter_free(&collect->letter);
+		return true;
+	}
+	message_id(collect, ev->key, id);
+	if (!letter_end(collect->letter, id, ev->date, &err)) {
+		letter_free(&collect->letter);
+		fail(collect, &err);
+		return false;
+	}
+	crash_point("collect-ended");
+	recognition(letter_facts(collect->letter), mark);
+	row.taken = row.changed = time(NULL);
+	batch_take(open_batch(collect), &collect->letter, ev->number, &row, now);
+	plan_settle(collect->plan, ev->number, PLAN_COMING);
+	collect->counts.fetched++;
+	if (batch_full(collect->batch, now))
+		commit_open(collect);
+	return true;
+}
+
+static void refused(struct collect *collect, const struct source_event *ev)
+{
+	struct err err;
+
+	letter_free(&collect->letter);
+	if (!ev->number || !plan_wants(collect->plan, ev->number))
+		return;
+	plan_settle(collect->plan, ev->number, PLAN_LEFT);
+	err_set(&err, ERR_MESSAGE,
+		"the server did not give message %s; it is tried again next time", ev->key);
+	err_server(&err, ev->text, strlen(ev->text));
+	problem(collect, &err);
+}
+
+/* ---- removing ---- */
+
+void collect_remove(struct collect *collect, struct source *source)
+{
+	struct source_set set = plan_remove(collect->plan);
+
+	if (!set.count) {
+		collect->at = COLLECT_DONE;
+		return;
+	}
+	crash_point("collect-remove");
+	collect->at = COLLECT_BUSY;
+	source_remove(source, &set);
+}
+
+static bool verb_refused(struct collect *collect, const char *what, const struct source_event *ev)
+{
+	struct err err;
+
+	err_set(&err, ERR_TEMPORARY, "the server refused to %s mailbox %s", what,
+		collect->params.key.mailbox);
+	err_server(&err, ev->text, strlen(ev->text));
+	fail(collect, &err);
+	return false;
+}
+
+static bool done(struct collect *collect, struct source *source, const struct source_event *ev)
+{
+	switch (ev->verb) {
+	case SOURCE_VERB_SELECT:
+		return !ev->refused || verb_refused(collect, "open", ev);
+	case SOURCE_VERB_LIST:
+		if (!collect->plan)
+			return true;
+		return ev->refused ? verb_refused(collect, "list", ev) : list_done(collect, source);
+	case SOURCE_VERB_FETCH:
+		settle_or_end(collect);
+		return true;
+	case SOURCE_VERB_REMOVE:
+		if (ev->refused)
+			return verb_refused(collect, "remove messages from", ev);
+		crash_point("collect-removed");
+		collect->at = COLLECT_DONE;
+		step(collect);
+		return true;
+	default:
+		return true;
+	}
+}
+
+bool collect_event(struct collect *collect, struct source *source, enum source_what what,
+		   const struct source_event *ev)
+{
+	switch (what) {
+	case SOURCE_SELECTED:
+		selected(collect, ev);
+		return true;
+	case SOURCE_LISTED:
+		return listed(collect, ev);
+	case SOURCE_BEGIN:
+		return begin(collect);
+	case SOURCE_CHUNK:
+		return chunk(collect, ev);
+	case SOURCE_END:
+		return end(collect, ev);
+	case SOURCE_GONE:
+		plan_settle(collect->plan, ev->number, PLAN_GONE);
+		return true;
+	case SOURCE_REFUSED:
+		refused(collect, ev);
+		return true;
+	case SOURCE_REMOVED:
+		buf_append(&collect->removed, ev->key, strlen(ev->key) + 1);
+		collect->counts.removable++;
+		return true;
+	case SOURCE_DONE:
+		return done(collect, source, ev);
+	default:
+		return true;
+	}
+}
