@@ -1,0 +1,61 @@
+/*
+ * login: from the description of a secret and the server's offer to a login: fetches the secret,
+ * chooses the mechanism, and runs the SASL exchange (on a worker thread, since SCRAM may be slow).
+ *
+ * "auto" takes the strongest mechanism that the server offers and the account can do. Servers with
+ * hashed passwords may offer SCRAM and then refuse it: auto then tries PLAIN once, says so, and
+ * remembers; never after a SCRAM exchange in which the server turned out to be false. A mechanism
+ * that was named is used, or the login fails.
+ */
+#ifndef MAILHAUL_SESSION_LOGIN_H
+#define MAILHAUL_SESSION_LOGIN_H
+
+#include "config/secret.h"
+#include "io/loop.h"
+#include "proto/source.h"
+
+struct login;
+
+struct login_params {
+	struct loop *loop;
+	const struct secret *secret; /* borrowed, as are all strings */
+	const char *user;
+	const char *host;
+	const char *service; /* "imap", "pop" */
+	const char *auth;    /* "AUTO", "LOGIN-COMMAND" or a mechanism */
+	const char *
+	    passed_over; /* with auto: a mechanism that the server offers and refuses; "" if none */
+	uint64_t deadline_ms; /* of the command that gives the secret */
+
+	/* The secret is there (err NULL) or not; or the next step stands in the source, or failed.
+	 * On the loop, never from within a login_ function. */
+	void (*on_step)(void *ctx, const struct err *err);
+	void *ctx;
+};
+
+/* Begins to fetch the secret: on_step tells. */
+struct login *login_new(const struct login_params *params);
+
+/* At any time; wipes. */
+void login_free(struct login **login);
+
+/* For AUTH_OFFERED. False: nothing that is offered can be used (ERR_AUTH). */
+bool login_offered(struct login *login, struct source *source, const struct source_event *ev,
+		   struct err *err);
+
+/* For CHALLENGE. */
+bool login_challenge(struct login *login, const struct source_event *ev, struct err *err);
+
+/* For a refused DONE of auth. True: another mechanism is tried, err says which was passed over (to
+ * be logged). False: the login failed; ERR_AUTH, or ERR_TEMPORARY where the server said so. */
+bool login_refused(struct login *login, const struct source_event *ev, struct err *err);
+
+/* For READY. False: the server said yes before the exchange was finished (ERR_AUTH). */
+bool login_accepted(struct login *login, struct err *err);
+
+/* The mechanism in use or used last, "LOGIN command" or "USER and PASS" for the plain commands;
+ * what auto learnt to pass over, "" if nothing. Valid while the login is. */
+const char *login_mechanism(const struct login *login);
+const char *login_passed_over(const struct login *login);
+
+#endif
