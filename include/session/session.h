@@ -1,0 +1,84 @@
+/*
+ * session: one visit of one account: connect, encrypt, log in, collect each mailbox, say goodbye.
+ *
+ * It owns the connection, the source, the login, the sinks and the collects, and drives them from
+ * one loop. Whatever goes wrong, what is whole is committed, and the outcome is recorded for
+ * status.
+ */
+#ifndef MAILHAUL_SESSION_SESSION_H
+#define MAILHAUL_SESSION_SESSION_H
+
+#include "config/secret.h"
+#include "io/conn.h"
+#include "proto/source.h"
+#include "session/batch.h"
+#include "session/collect.h"
+
+struct session;
+
+struct session_mailbox {
+	const char *name;
+	struct sink *sink; /* becomes the session's; NULL when look_only */
+};
+
+/* How a connection was protected. Strings are never NULL; "" before it was. */
+struct session_security {
+	const char *mode; /* "STARTTLS" or "implicit TLS" */
+	struct tls_info tls;
+	const char *mechanism;
+	char line[384]; /* all of it for people */
+};
+
+struct session_report {
+	struct err err; /* the gravest; ERR_NONE when all went well */
+	bool busy;	/* another mailhaul works on a mailbox: nothing was done */
+	bool connected;
+	struct session_security security;
+	const char *capabilities;     /* what the server said it can do, after login; "" */
+	struct collect_counts counts; /* over all mailboxes */
+	size_t mailbox_count;
+	const char *const *mailboxes;
+	const struct collect_counts *mailbox_counts;
+};
+
+struct session_params {
+	struct loop *loop; /* borrowed, as is everything below but the sinks */
+	struct committer *committer;
+	struct state *state;
+	const char *account;  /* name, for the log */
+	const char *protocol; /* "imap", "pop3" */
+	struct source *(*source_new)(const struct source_params *params);
+	bool keys_return;	 /* plan.h */
+	struct conn_params conn; /* on and ctx are filled in */
+	const char *user;
+	const char *auth;
+	const struct secret *secret;
+	const struct session_mailbox *mailboxes;
+	size_t mailbox_count;
+	bool keep;
+	uint32_t max_attempts;
+	bool look_only; /* test: change nothing */
+	bool retry_now; /* the user named the account */
+
+	/* Something was delivered; for a progress bar. May be NULL. */
+	void (*on_progress)(void *ctx, struct session *session,
+			    const struct collect_counts *counts);
+	/* The outcome stands, and "after" is about to be recorded: the owner tells the user, or
+	 * not, and notes in "after" when it did. */
+	void (*on_outcome)(void *ctx, const struct session_report *report,
+			   const struct state_visit *before, struct state_visit *after);
+	/* All is durable. The owner frees the session. */
+	void (*on_end)(void *ctx, struct session *session);
+	void *ctx;
+};
+
+/* Begins at once; never fails itself. Callbacks come from the loop. */
+struct session *session_new(const struct session_params *params);
+
+/* After on_end, or when the loop has ended. */
+void session_free(struct session **session);
+
+/* Ends soon: what is whole is committed, the rest is left for the next visit. */
+void session_stop(struct session *session);
+
+#endif

@@ -1,0 +1,737 @@
+/*
+ * session: one visit of one account: connect, encrypt, log in, collect each mailbox, say goodbye.
+ *
+ * The engine (proto/source.h) says what happened, and one table of small functions answers. The
+ * session itself never parses and never waits. It ends in three steps: the connection goes, what is
+ * whole becomes durable, the outcome is recorded.
+ *
+ * In POP3 the goodbye is a commit, so it is said only when every message that was retrieved is
+ * delivered or safe in the spool; on any failure before that the connection is dropped instead.
+ */
+#include "session/session.h"
+
+#include "session/login.h"
+#include "util/crash.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+enum session_at {
+	SESSION_PREPARING, /* recovery, and fetching the secret */
+	SESSION_TALKING,
+	SESSION_CLOSING, /* the connection is gone; commits and the MDA are under way */
+	SESSION_RECORDING,
+	SESSION_ENDED
+};
+
+struct session {
+	struct session_params params;
+	enum session_at at;
+	struct conn *conn;
+	struct source *source;
+	struct login *login;
+	bool has_secret;
+	bool handshaking;
+	bool finishing;
+	bool said_goodbye; /* the server confirmed the end, and in POP3 the removals */
+	bool pumping;
+	bool hasten;
+	bool ended; /* on_end is deferred */
+	struct collect **collects;
+	struct state_lock **locks;
+	const char **names;
+	struct collect_counts *counts;
+	size_t current;
+	size_t commits;
+	struct state_mailbox mailbox; /* the first: its account is the account's */
+	struct state_visit before;
+	struct session_report report;
+	struct buf received;
+	struct buf capabilities;
+};
+
+static void pump(struct session *session);
+static void end(struct session *session);
+
+/* ---- errors ---- */
+
+static void note_err(struct session *session, const struct err *err)
+{
+	if (!session->report.err.kind ||
+	    err_graver(session->report.err.kind, err->kind) != session->report.err.kind)
+		session->report.err = *err;
+}
+
+static void fail(struct session *session, const struct err *err)
+{
+	note_err(session, err);
+	end(session);
+}
+
+static void on_problem(void *ctx, const struct err *err)
+{
+	struct session *session = ctx;
+
+	if (err->kind)
+		note_err(session, err);
+	log_line(err->kind ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s: %s%s%s%s",
+		 session->params.account, err->words, *err->server ? " (it said: " : "",
+		 err->server, *err->server ? ")" : "");
+}
+
+/* ---- what protects the connection ---- */
+
+static void describe(struct session *session, const char *mechanism)
+{
+	struct session_security *security = &session->report.security;
+	const struct tls_info *tls = &security->tls;
+	char date[32] = "?";
+	struct tm tm;
+
+	if (gmtime_r(&tls->expires, &tm))
+		strftime(date, sizeof date, "%Y-%m-%d", &tm);
+	snprintf(security->line, sizeof security->line,
+		 "%s, %s, %s, %s, certificate verified by %s, valid until %s%s%s", security->mode,
+		 tls->version, tls->cipher, tls->exchange, tls->verified, date,
+		 *mechanism ? ", login by " : "", mechanism);
+}
+
+static void secured(struct session *session)
+{
+	struct session_security *security = &session->report.security;
+
+	session->handshaking = false;
+	session->report.connected = true;
+	security->tls = *conn_tls(session->conn);
+	describe(session, "");
+	log_info("%s: connected to %s (%s): %s", session->params.account, session->params.conn.host,
+		 conn_peer(session->conn), security->line);
+}
+
+/* A comment of RFC 5322 may hold any text if these are quoted. */
+static void comment(struct buf *out, const char *text)
+{
+	struct buf shown = {0};
+
+	str_visible(&shown, text, strlen(text), 200);
+	for (size_t i = 0; i < shown.len; i++) {
+		if (strchr("()\\", shown.data[i]))
+			buf_text(out, "\\");
+		buf_append(out, shown.data + i, 1);
+	}
+	buf_free(&shown);
+}
+
+static void make_received(struct session *session)
+{
+	const struct tls_info *tls = &session->report.security.tls;
+	char host[128] = "localhost";
+
+	(void)gethostname(host, sizeof host - 1);
+	buf_text(&session->received, "Received: from ");
+	buf_text(&session->received, session->params.conn.host);
+	buf_text(&session->received, " (account of ");
+	comment(&session->received, session->params.user);
+	buf_printf(&session->received, ")\n\tby %s (mailhaul %s) with %s\n\t(%s, %s, %s)", host,
+		   MAILHAUL_VERSION, !strcmp(session->params.protocol, "imap") ? "IMAP" : "POP3",
+		   session->report.security.mode, tls->version, tls->cipher);
+}
+
+/* ---- ending ---- */
+
+static void ended(void *ctx)
+{
+	struct session *session = ctx;
+
+	session->at = SESSION_ENDED;
+	session->params.on_end(session->params.ctx, session);
+}
+
+static void recorded(void *ctx, struct batch *batch)
+{
+	struct session *session = ctx;
+
+	if (batch_err(batch)->kind) {
+		struct err err = *batch_err(batch);
+
+		note_err(session, &err);
+		log_error("%s: %s", session->params.account, err.words);
+	}
+	batch_free(&batch);
+	if (!--session->commits)
+		ended(session);
+}
+
+static void add_counts(struct collect_counts *sum, const struct collect_counts *add)
+{
+	sum->fresh += add->fresh;
+	sum->fetched += add->fetched;
+	sum->delivered += add->delivered;
+	sum->octets += add->octets;
+	sum->waiting += add->waiting;
+	sum->quarantined += add->quarantined;
+	sum->removable += add->removable;
+	sum->exists += add->exists;
+}
+
+static void sum_up(struct session *session)
+{
+	memset(&session->report.counts, 0, sizeof session->report.counts);
+	for (size_t i = 0; i < session->params.mailbox_count; i++) {
+		if (session->collects[i])
+			session->counts[i] = *collect_counts(session->collects[i]);
+		add_counts(&session->report.counts, &session->counts[i]);
+	}
+}
+
+static void fill_visit(struct session *session, struct state_visit *visit)
+{
+	const struct session_report *report = &session->report;
+	int64_t now = time(NULL);
+
+	*visit = session->before;
+	visit->tried = now;
+	visit->messages = report->counts.delivered;
+	visit->octets = report->counts.octets;
+	if (report->connected) {
+		visit->expires = report->security.tls.expires;
+		snprintf(visit->encryption, sizeof visit->encryption, "%.255s",
+			 report->security.line);
+	}
+	if (*report->security.mechanism) {
+		snprintf(visit->mechanism, sizeof visit->mechanism, "%s",
+			 report->security.mechanism);
+		snprintf(visit->passed_over, sizeof visit->passed_over, "%s",
+			 login_passed_over(session->login));
+		visit->auth_refused = 0;
+	}
+	snprintf(visit->error_kind, sizeof visit->error_kind, "%s",
+		 report->err.kind ? err_kind_name(report->err.kind) : "");
+	snprintf(visit->error, sizeof visit->error, "%s%s%s%s", report->err.words,
+		 *report->err.server ? " (it said: " : "", report->err.server,
+		 *report->err.server ? ")" : "");
+	if (report->err.kind == ERR_AUTH)
+		visit->auth_refused = now;
+	if (!report->err.kind) {
+		visit->succeeded = now;
+		visit->failing_since = 0;
+		visit->reported = 0;
+	} else if (!visit->failing_since) {
+		visit->failing_since = now;
+	}
+}
+
+static void commit_last(struct session *session, struct batch *batch)
+{
+	if (!batch)
+		return;
+	session->commits++;
+	batch_commit(batch, recorded, session);
+}
+
+static void record(struct session *session)
+{
+	struct state_visit after;
+	struct batch *visit;
+
+	session->at = SESSION_RECORDING;
+	sum_up(session);
+	fill_visit(session, &after);
+	session->params.on_outcome(session->params.ctx, &session->report, &session->before, &after);
+	if (session->report.busy || session->params.look_only || !session->mailbox.account) {
+		loop_defer(session->params.loop, ended, session);
+		return;
+	}
+	for (size_t i = 0; i < session->params.mailbox_count; i++)
+		if (session->collects[i])
+			commit_last(session, collect_last_batch(session->collects[i],
+								session->said_goodbye));
+	visit = batch_new(&(struct batch_params){.committer = session->params.committer,
+						 .account = session->mailbox.account});
+	batch_visit(visit, &after);
+	commit_last(session, visit);
+}
+
+static void look_whether_idle(struct session *session)
+{
+	if (session->at != SESSION_CLOSING)
+		return;
+	for (size_t i = 0; i < session->params.mailbox_count; i++)
+		if (session->collects[i] && !collect_idle(session->collects[i]))
+			return;
+	record(session);
+}
+
+static void end(struct session *session)
+{
+	if (session->at >= SESSION_CLOSING)
+		return;
+	session->at = SESSION_CLOSING;
+	conn_free(&session->conn);
+	for (size_t i = 0; i < session->params.mailbox_count; i++)
+		if (session->collects[i])
+			collect_close(session->collects[i], session->hasten);
+	look_whether_idle(session);
+}
+
+void session_stop(struct session *session)
+{
+	struct err err;
+
+	if (session->at >= SESSION_RECORDING)
+		return;
+	session->hasten = true;
+	if (session->at == SESSION_CLOSING) {
+		for (size_t i = 0; i < session->params.mailbox_count; i++)
+			if (session->collects[i])
+				collect_close(session->collects[i], true);
+		return;
+	}
+	err_set(&err, ERR_TEMPORARY, "stopped before the visit was over");
+	fail(session, &err);
+}
+
+/* ---- talking ---- */
+
+static struct collect *current(struct session *session)
+{
+	return session->collects[session->current];
+}
+
+static void next_mailbox(struct session *session)
+{
+	if (session->current + 1 < session->params.mailbox_count) {
+		session->current++;
+		collect_start(current(session), session->source, buf_string(&session->received));
+		return;
+	}
+	session->finishing = true;
+	crash_point("session-finish");
+	source_finish(session->source);
+}
+
+/* Goes on with what the present mailbox has reached. */
+static void follow(struct session *session)
+{
+	switch (collect_at(current(session))) {
+	case COLLECT_SETTLED:
+		collect_remove(current(session), session->source);
+		follow(session);
+		return;
+	case COLLECT_DONE:
+		if (!session->finishing)
+			next_mailbox(session);
+		return;
+	case COLLECT_FAILED:
+		fail(session, collect_err(current(session)));
+		return;
+	default:
+		return;
+	}
+}
+
+static void on_start_tls(struct session *session, const struct source_event *ev)
+{
+	(void)ev;
+	session->handshaking = true;
+	conn_start_tls(session->conn);
+}
+
+static void on_auth_offered(struct session *session, const struct source_event *ev)
+{
+	struct err err;
+
+	if (!login_offered(session->login, session->source, ev, &err))
+		fail(session, &err);
+}
+
+static void on_challenge(struct session *session, const struct source_event *ev)
+{
+	struct err err;
+
+	if (!login_challenge(session->login, ev, &err))
+		fail(session, &err);
+}
+
+static void on_ready(struct session *session, const struct source_event *ev)
+{
+	struct err err;
+
+	if (!login_accepted(session->login, &err)) {
+		fail(session, &err);
+		return;
+	}
+	session->report.security.mechanism = login_mechanism(session->login);
+	describe(session, session->report.security.mechanism);
+	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
+		 session->report.security.mechanism);
+	buf_text(&session->capabilities, ev->capabilities);
+	session->report.capabilities = buf_string(&session->capabilities);
+	make_received(session);
+	collect_start(current(session), session->source, buf_string(&session->received));
+}
+
+static void on_mailbox_event(struct session *session, enum source_what what,
+			     const struct source_event *ev)
+{
+	if (!collect_event(current(session), session->source, what, ev))
+		fail(session, collect_err(current(session)));
+	else if (collect_at(current(session)) == COLLECT_DONE)
+		follow(session);
+}
+
+static void on_notice(struct session *session, const struct source_event *ev)
+{
+	log_notice("%s: the server says: %s", session->params.account, ev->text);
+}
+
+static void on_auth_done(struct session *session, const struct source_event *ev)
+{
+	struct err err;
+
+	if (!ev->refused)
+		return;
+	if (!login_refused(session->login, ev, &err)) {
+		fail(session, &err);
+		return;
+	}
+	log_warning("%s: %s although it offers it; trying %s instead", session->params.account,
+		    err.words, login_mechanism(session->login));
+}
+
+static void on_finish_done(struct session *session, const struct source_event *ev)
+{
+	struct err err;
+
+	if (ev->refused) {
+		err_set(
+		    &err, ERR_TEMPORARY,
+		    "the server did not confirm the end of the session, so nothing that was to be "
+		    "removed counts as removed");
+		err_server(&err, ev->text, strlen(ev->text));
+		fail(session, &err);
+		return;
+	}
+	crash_point("session-finished");
+	session->said_goodbye = true;
+	end(session);
+}
+
+static void dispatch(struct session *session, enum source_what what, const struct source_event *ev)
+{
+	static void (*const on[SOURCE_WHATS])(struct session *, const struct source_event *) = {
+	    [SOURCE_START_TLS] = on_start_tls, [SOURCE_AUTH_OFFERED] = on_auth_offered,
+	    [SOURCE_CHALLENGE] = on_challenge, [SOURCE_READY] = on_ready,
+	    [SOURCE_NOTICE] = on_notice,
+	};
+
+	if (on[what])
+		on[what](session, ev);
+	else if (what == SOURCE_DONE && ev->verb == SOURCE_VERB_AUTH)
+		on_auth_done(session, ev);
+	else if (what == SOURCE_DONE && ev->verb == SOURCE_VERB_FINISH)
+		on_finish_done(session, ev);
+	else if (what != SOURCE_BYE)
+		on_mailbox_event(session, what, ev);
+}
+
+/* The dialogue goes to the log line by line; the engine has cut the secrets out of it. */
+static void trace(struct session *session)
+{
+	struct buf *dialogue = source_trace(session->source);
+
+	for (char *line = buf_string(dialogue), *next; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = '\0';
+		log_line(LOG_LEVEL_TRACE, "%s: %s", session->params.account, line);
+	}
+	buf_clear(dialogue);
+}
+
+/*
+ * The driver. Reading stops while the disk is behind, and while the engine waits for us: then the
+ * silence of the server is not its fault.
+ */
+static void pump(struct session *session)
+{
+	struct source_event ev;
+	enum source_what what = SOURCE_NEED_BYTES;
+	bool held = false;
+
+	if (session->pumping || session->at != SESSION_TALKING || !session->source)
+		return;
+	session->pumping = true;
+	while (session->at == SESSION_TALKING && !(held = collect_full(current(session))) &&
+	       (what = source_next(session->source, &ev)) > SOURCE_IDLE)
+		dispatch(session, what, &ev);
+	session->pumping = false;
+	trace(session);
+	if (session->at != SESSION_TALKING)
+		return;
+	if (what == SOURCE_FAILED && !held) {
+		fail(session, source_err(session->source));
+		return;
+	}
+	if (source_out(session->source)->len)
+		conn_write(session->conn, source_out(session->source),
+			   source_out_secret(session->source));
+	conn_pause(session->conn, !session->handshaking && (held || what == SOURCE_NEED_VERB));
+}
+
+/* ---- the connection ---- */
+
+static void make_source(struct session *session, bool encrypted)
+{
+	session->source =
+	    session->params.source_new(&(struct source_params){.in = conn_in(session->conn),
+							       .encrypted = encrypted,
+							       .trace = log_wants(LOG_LEVEL_TRACE),
+							       .name = "mailhaul",
+							       .version = MAILHAUL_VERSION});
+}
+
+static void conn_failed(struct session *session, const struct err *why)
+{
+	struct err err = *why;
+
+	if (session->source && err.kind == ERR_TEMPORARY && !session->handshaking)
+		err_wrap(&err, "while waiting for %s", source_waiting_for(session->source));
+	fail(session, &err);
+}
+
+static void on_conn(void *ctx, enum conn_what what, const struct err *err)
+{
+	struct session *session = ctx;
+
+	switch (what) {
+	case CONN_OPEN:
+		make_source(session, false);
+		break;
+	case CONN_SECURED:
+		secured(session);
+		if (session->params.conn.implicit)
+			make_source(session, true);
+		else
+			source_tls_started(session->source);
+		break;
+	case CONN_READABLE:
+		break;
+	case CONN_EOF:
+		if (session->source)
+			source_eof(session->source);
+		break;
+	case CONN_FAILED:
+		conn_failed(session, err);
+		return;
+	}
+	pump(session);
+}
+
+/* ---- preparing ---- */
+
+static void look_whether_prepared(struct session *session)
+{
+	struct conn_params params = session->params.conn;
+
+	if (session->at != SESSION_PREPARING || !session->has_secret)
+		return;
+	for (size_t i = 0; i < session->params.mailbox_count; i++)
+		if (collect_at(session->collects[i]) == COLLECT_RECOVERING)
+			return;
+	session->at = SESSION_TALKING;
+	params.on = on_conn;
+	params.ctx = session;
+	session->conn = conn_new(session->params.loop, &params);
+}
+
+static void on_step(void *ctx)
+{
+	struct session *session = ctx;
+
+	if (session->at == SESSION_PREPARING) {
+		for (size_t i = 0; i < session->params.mailbox_count; i++) {
+			if (!session->collects[i] ||
+			    collect_at(session->collects[i]) != COLLECT_FAILED)
+				continue;
+			fail(session, collect_err(session->collects[i]));
+			return;
+		}
+		look_whether_prepared(session);
+		return;
+	}
+	if (session->at == SESSION_TALKING) {
+		for (size_t i = 0; i < session->params.mailbox_count; i++) {
+			if (collect_at(session->collects[i]) == COLLECT_FAILED) {
+				fail(session, collect_err(session->collects[i]));
+				return;
+			}
+		}
+		follow(session);
+		pump(session);
+	}
+	look_whether_idle(session);
+}
+
+static void on_login_step(void *ctx, const struct err *err)
+{
+	struct session *session = ctx;
+
+	if (session->at >= SESSION_CLOSING)
+		return;
+	if (err) {
+		fail(session, err);
+		return;
+	}
+	session->has_secret = true;
+	look_whether_prepared(session);
+	pump(session);
+}
+
+static void on_delivered(void *ctx, uint64_t octets)
+{
+	struct session *session = ctx;
+
+	(void)octets;
+	if (!session->params.on_progress)
+		return;
+	sum_up(session);
+	session->params.on_progress(session->params.ctx, session, &session->report.counts);
+}
+
+/* Takes the lock of a mailbox and begins with its recovery. False: another mailhaul has it, or the
+ * state failed. */
+static bool open_mailbox(struct session *session, size_t i, struct err *err)
+{
+	const struct session_params *params = &session->params;
+	struct state_key key = {.protocol = params->protocol,
+				.user = params->user,
+				.host = params->conn.host,
+				.mailbox = params->mailboxes[i].name};
+	struct state_mailbox mailbox;
+
+	err_clear(err);
+	if (!state_mailbox(params->state, &key, &mailbox, err))
+		return false;
+	session->locks[i] = state_lock(params->state, mailbox.id, err);
+	if (!session->locks[i])
+		return false;
+	/* Whoever held the lock may have moved on meanwhile. */
+	if (!state_mailbox(params->state, &key, &mailbox, err))
+		return false;
+	if (!i)
+		session->mailbox = mailbox;
+	session->collects[i] =
+	    collect_new(&(struct collect_params){.loop = params->loop,
+						 .committer = params->committer,
+						 .state = params->state,
+						 .key = key,
+						 .mailbox = mailbox,
+						 .sink = params->mailboxes[i].sink,
+						 .keep = params->keep,
+						 .max_attempts = params->max_attempts,
+						 .keys_return = params->keys_return,
+						 .look_only = params->look_only,
+						 .retry_now = params->retry_now,
+						 .on_step = on_step,
+						 .on_problem = on_problem,
+						 .on_delivered = on_delivered,
+						 .ctx = session});
+	return true;
+}
+
+static void begin(void *ctx)
+{
+	struct session *session = ctx;
+	const struct session_params *params = &session->params;
+	struct err err;
+
+	if (session->at != SESSION_PREPARING)
+		return;
+	if (!state_visit(params->state, params->protocol, params->user, params->conn.host,
+			 &session->before, &err)) {
+		fail(session, &err);
+		return;
+	}
+	for (size_t i = 0; i < params->mailbox_count; i++) {
+		if (open_mailbox(session, i, &err))
+			continue;
+		session->report.busy = !err.kind;
+		if (err.kind)
+			fail(session, &err);
+		else
+			end(session);
+		return;
+	}
+	session->login = login_new(
+	    &(struct login_params){.loop = params->loop,
+				   .secret = params->secret,
+				   .user = params->user,
+				   .host = params->conn.host,
+				   .service = strcmp(params->protocol, "imap") ? "pop" : "imap",
+				   .auth = params->auth,
+				   .passed_over = session->before.passed_over,
+				   .deadline_ms = params->conn.silence_ms,
+				   .on_step = on_login_step,
+				   .ctx = session});
+}
+
+struct session *session_new(const struct session_params *params)
+{
+	struct session *session = mem_new(1, sizeof *session);
+	struct session_mailbox *mailboxes = mem_new(params->mailbox_count, sizeof *mailboxes);
+
+	session->params = *params;
+	session->collects = mem_new(params->mailbox_count, sizeof(struct collect *));
+	session->locks = mem_new(params->mailbox_count, sizeof(struct state_lock *));
+	session->names = mem_new(params->mailbox_count, sizeof *session->names);
+	session->counts = mem_new(params->mailbox_count, sizeof *session->counts);
+	for (size_t i = 0; i < params->mailbox_count; i++) {
+		mailboxes[i] = params->mailboxes[i];
+		mailboxes[i].name = session->names[i] = mem_copy(params->mailboxes[i].name);
+	}
+	session->params.mailboxes = mailboxes;
+	session->report.security.mode = params->conn.implicit ? "implicit TLS" : "STARTTLS";
+	session->report.security.mechanism = "";
+	session->report.capabilities = "";
+	session->report.mailbox_count = params->mailbox_count;
+	session->report.mailboxes = session->names;
+	session->report.mailbox_counts = session->counts;
+	loop_defer(params->loop, begin, session);
+	return session;
+}
+
+void session_free(struct session **session_p)
+{
+	struct session *session = *session_p;
+
+	if (!session)
+		return;
+	conn_free(&session->conn);
+	source_free(&session->source);
+	login_free(&session->login);
+	for (size_t i = 0; i < session->params.mailbox_count; i++) {
+		struct sink *sink = session->params.mailboxes[i].sink;
+
+		collect_free(&session->collects[i]);
+		state_unlock(&session->locks[i]);
+		if (sink)
+			sink->ops->free(sink);
+		free((char *)(uintptr_t)session->names[i]);
+	}
+	free((void *)(uintptr_t)session->params.mailboxes);
+	free(session->collects);
+	free(session->locks);
+	free(session->names);
+	free(session->counts);
+	buf_free(&session->received);
+	buf_free(&session->capabilities);
+	free(session);
+	*session_p = NULL;
+}
