@@ -78,6 +78,9 @@ struct session *session_new(const struct session_params *params);
 /* After on_end, or when the loop has ended. */
 void session_free(struct session **session);
 
+/* As on_outcome got it; at on_end with what recording it may have added. Owned by the session. */
+const struct session_report *session_report(const struct session *session);
+
 /* Ends soon: what is whole is committed, the rest is left for the next visit. */
 void session_stop(struct session *session);
 

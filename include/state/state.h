@@ -111,6 +111,8 @@ struct state_visit {
 	char error[STATE_TEXT];
 	char encryption[256]; /* one line for people: "STARTTLS, TLS 1.3, ..." */
 	char mechanism[32];   /* that logged in last */
+	char passed_over[32]; /* a mechanism that the server offers and refuses; \"\" if none */
+	int64_t warned;	      /* when the user was last told that the certificate expires soon */
 };
 
 /* Zeroed where nothing is known. Works for an account that has no entry yet. */

@@ -16,9 +16,9 @@
 #include "util/mem.h"
 #include "util/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -278,6 +278,11 @@ static void end(struct session *session)
 		if (session->collects[i])
 			collect_close(session->collects[i], session->hasten);
 	look_whether_idle(session);
+}
+
+const struct session_report *session_report(const struct session *session)
+{
+	return &session->report;
 }
 
 void session_stop(struct session *session)
