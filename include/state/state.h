@@ -16,7 +16,7 @@
 
 enum {
 	STATE_IDENTITY = 16, /* hexadecimal digits of the state's random id */
-	STATE_TEXT = 1024
+	STATE_TEXT = 1280
 };
 
 struct state;

@@ -1,0 +1,47 @@
+/*
+ * account: from a configured account to a session: the only place that names the protocols and the
+ * deliveries there are. Also holds what all accounts share: loop, state, committer, trust sets.
+ */
+#ifndef MAILHAUL_DAEMON_ACCOUNT_H
+#define MAILHAUL_DAEMON_ACCOUNT_H
+
+#include "config/config.h"
+#include "session/session.h"
+
+struct account_shared;
+
+/* Opens the state and starts the committer. config is borrowed. NULL on failure. */
+struct account_shared *account_shared_new(const struct config *config, struct err *err);
+void account_shared_free(struct account_shared **shared);
+
+struct loop *account_loop(struct account_shared *shared);
+struct state *account_state(struct account_shared *shared);
+
+struct account_visit {
+	bool look_only;
+	bool retry_now;
+	void (*on_progress)(void *ctx, struct session *session,
+			    const struct collect_counts *counts);
+	void (*on_outcome)(void *ctx, const struct session_report *report,
+			   const struct state_visit *before, struct state_visit *after);
+	void (*on_end)(void *ctx, struct session *session);
+	void *ctx;
+};
+
+/* Starts a visit; the account is borrowed. NULL with err if it cannot even begin (a ca_file that is
+ * not there, a state that cannot be read). */
+struct session *account_begin(struct account_shared *shared, const struct config_account *account,
+			      const struct account_visit *visit, struct err *err);
+
+/* What the last visit left behind; zeroed if there was none. */
+bool account_last_visit(struct account_shared *shared, const struct config_account *account,
+			struct state_visit *visit_r, struct err *err);
+
+/* "imap" or "pop3". */
+const char *account_protocol(const struct config_account *account);
+
+/* Appends the mailbox's name as one path component or part of it that cannot leave the tree: "/"
+ * becomes "." , "." at the beginning and anything odd becomes %XX. */
+void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox);
+
+#endif

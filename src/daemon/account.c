@@ -1,0 +1,260 @@
+/*
+ * account: from a configured account to a session: the only place that names the protocols and the
+ * deliveries there are. Also holds what all accounts share: loop, state, committer, trust sets.
+ */
+#include "daemon/account.h"
+
+#include "deliver/maildir.h"
+#include "deliver/mda.h"
+#include "io/tls.h"
+#include "proto/imap.h"
+#include "proto/pop3.h"
+#include "util/mem.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ACCOUNT_CONNECT_MS = 10000,
+	ACCOUNT_HANDSHAKE_MS = 30000,
+};
+
+struct trust {
+	struct trust *next;
+	char *ca_file; /* NULL: the system's */
+	struct tls_trust *trust;
+};
+
+struct account_shared {
+	struct loop *loop;
+	struct state *state;
+	struct committer *committer;
+	struct trust *trusts;
+};
+
+struct account_shared *account_shared_new(const struct config *config, struct err *err)
+{
+	struct account_shared *shared = mem_new(1, sizeof *shared);
+
+	shared->loop = loop_new(err);
+	if (shared->loop)
+		shared->state = state_open(config->state_dir, err);
+	if (shared->state)
+		shared->committer = committer_new(shared->loop, shared->state, err);
+	if (!shared->committer)
+		account_shared_free(&shared);
+	return shared;
+}
+
+void account_shared_free(struct account_shared **shared_p)
+{
+	struct account_shared *shared = *shared_p;
+
+	if (!shared)
+		return;
+	committer_free(&shared->committer);
+	while (shared->trusts) {
+		struct trust *trust = shared->trusts;
+
+		shared->trusts = trust->next;
+		tls_trust_free(&trust->trust);
+		free(trust->ca_file);
+		free(trust);
+	}
+	state_free(&shared->state);
+	loop_free(&shared->loop);
+	free(shared);
+	*shared_p = NULL;
+}
+
+struct loop *account_loop(struct account_shared *shared)
+{
+	return shared->loop;
+}
+
+struct state *account_state(struct account_shared *shared)
+{
+	return shared->state;
+}
+
+const char *account_protocol(const struct config_account *account)
+{
+	return account->protocol == CONFIG_IMAP ? "imap" : "pop3";
+}
+
+/* Accounts with the same ca_file share one set: the system's takes 4 MB. */
+static struct tls_trust *trust_of(struct account_shared *shared, const char *ca_file,
+				  struct err *err)
+{
+	struct trust *trust;
+	struct tls_trust *made;
+
+	for (trust = shared->trusts; trust; trust = trust->next)
+		if (ca_file ? trust->ca_file && !strcmp(trust->ca_file, ca_file) : !trust->ca_file)
+			return trust->trust;
+	made = tls_trust_new(ca_file, err);
+	if (!made)
+		return NULL;
+	trust = mem_new(1, sizeof *trust);
+	trust->ca_file = mem_copy(ca_file);
+	trust->trust = made;
+	trust->next = shared->trusts;
+	shared->trusts = trust;
+	return made;
+}
+
+/* The hierarchy becomes dots, as in Maildir++; what could climb, hide or confuse is escaped. */
+static void escape_mailbox(struct buf *out, const char *mailbox)
+{
+	for (const char *c = mailbox; *c; c++) {
+		unsigned char octet = (unsigned char)*c;
+
+		if (octet == '/' && c != mailbox && c[1])
+			buf_text(out, ".");
+		else if (isalnum(octet) || octet >= 0x80 || strchr(" -_+=,@&", octet))
+			buf_append(out, c, 1);
+		else
+			buf_printf(out, "%%%02X", octet);
+	}
+}
+
+void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox)
+{
+	static const char placeholder[] = "%{mailbox}";
+	const char *at;
+
+	for (; (at = strstr(maildir, placeholder)); maildir = at + sizeof placeholder - 1) {
+		buf_append(out, maildir, (size_t)(at - maildir));
+		escape_mailbox(out, mailbox);
+	}
+	buf_text(out, maildir);
+}
+
+static struct sink *make_maildir(struct account_shared *shared,
+				 const struct config_account *account, const char *mailbox,
+				 struct err *err)
+{
+	char identity[STATE_IDENTITY + 1];
+	struct buf path = {0};
+	struct sink *sink = NULL;
+
+	account_mailbox_path(&path, account->maildir, mailbox);
+	if (state_maildir(shared->state, buf_string(&path), identity, err))
+		sink =
+		    maildir_new(&(struct maildir_params){.path = buf_string(&path),
+							 .identity = identity,
+							 .fresh = state_identity(shared->state)});
+	buf_free(&path);
+	return sink;
+}
+
+static struct sink *make_sink(struct account_shared *shared, const struct config_account *account,
+			      const char *mailbox, struct err *err)
+{
+	if (account->maildir)
+		return make_maildir(shared, account, mailbox, err);
+	return mda_new(&(struct mda_params){.loop = shared->loop,
+					    .state_dir = state_directory(shared->state),
+					    .argv = (const char *const *)account->mda,
+					    .account = account->name,
+					    .mailbox = mailbox,
+					    .user = account->user,
+					    .deadline_ms = account->mda_timeout_ms,
+					    .may_skip_input = account->mda_may_skip_input});
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static struct conn_params connection(const struct config_account *account, struct tls_trust *trust)
+{
+	return (struct conn_params){
+	    .host = account->host,
+	    .port = account->port,
+	    .implicit = account->tls == CONFIG_IMPLICIT,
+	    .tls = {.trust = trust,
+		    .name = account->server_name ? account->server_name : account->host,
+		    .pins = (const char *const *)account->pins,
+		    .only_1_3 = account->only_tls_1_3},
+	    .connect_ms = lesser(ACCOUNT_CONNECT_MS, account->timeout_ms),
+	    .handshake_ms = lesser(ACCOUNT_HANDSHAKE_MS, account->timeout_ms),
+	    .silence_ms = account->timeout_ms,
+	};
+}
+
+static void free_mailboxes(struct session_mailbox *mailboxes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (mailboxes[i].sink)
+			mailboxes[i].sink->ops->free(mailboxes[i].sink);
+	free(mailboxes);
+}
+
+static struct session *begin(struct account_shared *shared, const struct config_account *account,
+			     const struct account_visit *visit, struct tls_trust *trust,
+			     const struct session_mailbox *mailboxes, size_t count)
+{
+	bool imap = account->protocol == CONFIG_IMAP;
+
+	return session_new(&(struct session_params){.loop = shared->loop,
+						    .committer = shared->committer,
+						    .state = shared->state,
+						    .account = account->name,
+						    .protocol = account_protocol(account),
+						    .source_new = imap ? imap_new : pop3_new,
+						    .keys_return = !imap,
+						    .conn = connection(account, trust),
+						    .user = account->user,
+						    .auth = account->auth,
+						    .secret = &account->password,
+						    .mailboxes = mailboxes,
+						    .mailbox_count = count,
+						    .keep = account->keep,
+						    .max_attempts = account->max_attempts,
+						    .look_only = visit->look_only,
+						    .retry_now = visit->retry_now,
+						    .on_progress = visit->on_progress,
+						    .on_outcome = visit->on_outcome,
+						    .on_end = visit->on_end,
+						    .ctx = visit->ctx});
+}
+
+struct session *account_begin(struct account_shared *shared, const struct config_account *account,
+			      const struct account_visit *visit, struct err *err)
+{
+	static char *const only_inbox[] = {(char *)(uintptr_t) "INBOX", NULL};
+	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : only_inbox;
+	struct tls_trust *trust = trust_of(shared, account->ca_file, err);
+	struct session_mailbox *mailboxes;
+	struct session *session;
+	size_t count = 0;
+
+	if (!trust)
+		return NULL;
+	while (names[count])
+		count++;
+	mailboxes = mem_new(count, sizeof *mailboxes);
+	for (size_t i = 0; i < count; i++) {
+		mailboxes[i].name = names[i];
+		if (visit->look_only)
+			continue;
+		mailboxes[i].sink = make_sink(shared, account, names[i], err);
+		if (!mailboxes[i].sink) {
+			free_mailboxes(mailboxes, count);
+			return NULL;
+		}
+	}
+	session = begin(shared, account, visit, trust, mailboxes, count);
+	free(mailboxes);
+	return session;
+}
+
+bool account_last_visit(struct account_shared *shared, const struct config_account *account,
+			struct state_visit *visit_r, struct err *err)
+{
+	return state_visit(shared->state, account_protocol(account), account->user, account->host,
+			   visit_r, err);
+}
