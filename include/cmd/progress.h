@@ -1,0 +1,19 @@
+/*
+ * progress: one line on the terminal while a poll collects. Nothing where stderr is no terminal.
+ */
+#ifndef MAILHAUL_CMD_PROGRESS_H
+#define MAILHAUL_CMD_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Shows done of total messages and the octets, at most ten times a second. now: milliseconds. */
+void progress_show(uint64_t done, uint64_t total, uint64_t octets, uint64_t now);
+
+/* Wipes the line, if it stands. */
+void progress_clear(void);
+
+/* True if colours may be used on this descriptor: a terminal, and NO_COLOR is not set. */
+bool progress_colour(int fd);
+
+#endif

@@ -1,0 +1,376 @@
+/*
+ * report: what the commands print on stdout: for people, or one JSON object a line (--json), each
+ * with the "version" of its form.
+ *
+ * Texts of servers were made visible where they entered; names come from the configuration, which
+ * allows no control characters.
+ */
+#include "cmd/report.h"
+
+#include "cmd/progress.h"
+#include "daemon/account.h"
+#include "util/str.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { REPORT_VERSION = 1, DAY = 24 * 60 * 60, EXPIRY_SOON = 14 * DAY };
+
+static void print_json(json_t *object)
+{
+	json_object_set_new(object, "version", json_integer(REPORT_VERSION));
+	json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	fflush(stdout);
+	json_decref(object);
+}
+
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+/* RFC 3339, UTC; null for 0. */
+static json_t *json_time(int64_t at)
+{
+	time_t when = at;
+	char text[32];
+	struct tm tm;
+
+	if (!at || !gmtime_r(&when, &tm))
+		return json_null();
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+static json_t *json_text(const char *text)
+{
+	return *text ? json_string(text) : json_null();
+}
+
+static json_t *json_err(const struct err *err)
+{
+	json_t *object;
+
+	if (!err->kind)
+		return json_null();
+	object = json_object();
+	json_object_set_new(object, "kind", json_string(err_kind_name(err->kind)));
+	json_object_set_new(object, "text", json_string(err->words));
+	json_object_set_new(object, "server", json_text(err->server));
+	json_object_set_new(object, "exit_code", json_integer(err_exit_code(err->kind)));
+	return object;
+}
+
+static json_t *json_security(const struct session_report *report)
+{
+	const struct session_security *security = &report->security;
+	const struct tls_info *tls = &security->tls;
+	json_t *object;
+
+	if (!report->connected)
+		return json_null();
+	object = json_object();
+	json_object_set_new(object, "mode", json_string(security->mode));
+	json_object_set_new(object, "tls", json_string(tls->version));
+	json_object_set_new(object, "cipher", json_string(tls->cipher));
+	json_object_set_new(object, "key_exchange", json_string(tls->exchange));
+	json_object_set_new(object, "verified", json_string(tls->verified));
+	json_object_set_new(object, "issuer", json_text(tls->issuer));
+	json_object_set_new(object, "pin_sha256", json_text(tls->pin));
+	json_object_set_new(object, "expires", json_time(tls->expires));
+	json_object_set_new(object, "mechanism", json_text(security->mechanism));
+	return object;
+}
+
+static const char *dim(void)
+{
+	return progress_colour(STDOUT_FILENO) ? "\033[2m" : "";
+}
+
+static const char *red(void)
+{
+	return progress_colour(STDOUT_FILENO) ? "\033[31m" : "";
+}
+
+static const char *plain(void)
+{
+	return progress_colour(STDOUT_FILENO) ? "\033[0m" : "";
+}
+
+/* ---- check ---- */
+
+void report_mistake(const struct cmd_options *options, const struct config_mistake *mistake)
+{
+	if (options->json) {
+		json_t *object = json_object();
+
+		json_object_set_new(object, "event",
+				    json_string(mistake->warning ? "warning" : "mistake"));
+		json_object_set_new(object, "file", json_string(mistake->file));
+		json_object_set_new(object, "line", number(mistake->line));
+		json_object_set_new(object, "column", number(mistake->column));
+		json_object_set_new(object, "text", json_string(mistake->text));
+		print_json(object);
+		return;
+	}
+	if (mistake->line)
+		fprintf(stderr, "%s:%u:%u: %s%s\n", mistake->file, mistake->line, mistake->column,
+			mistake->warning ? "warning: " : "", mistake->text);
+	else
+		fprintf(stderr, "%s: %s%s\n", mistake->file, mistake->warning ? "warning: " : "",
+			mistake->text);
+}
+
+void report_checked(const struct cmd_options *options, const struct config *config)
+{
+	if (options->json) {
+		json_t *object = json_object();
+
+		json_object_set_new(object, "event", json_string("checked"));
+		json_object_set_new(object, "accounts", number(config->count));
+		print_json(object);
+		return;
+	}
+	if (!options->quiet)
+		printf("%s: no mistakes; %u account%s\n", options->file, config->count,
+		       config->count == 1 ? "" : "s");
+}
+
+/* ---- poll ---- */
+
+static json_t *visit_json(const char *event, const struct config_account *account,
+			  const struct session_report *report)
+{
+	const struct collect_counts *counts = &report->counts;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "event", json_string(event));
+	json_object_set_new(object, "account", json_string(account->name));
+	json_object_set_new(object, "protocol", json_string(account_protocol(account)));
+	json_object_set_new(object, "host", json_string(account->host));
+	json_object_set_new(object, "ok", json_boolean(!report->err.kind));
+	json_object_set_new(object, "busy", json_boolean(report->busy));
+	json_object_set_new(object, "new", number(counts->fresh));
+	json_object_set_new(object, "error", json_err(&report->err));
+	json_object_set_new(object, "encryption", json_security(report));
+	return object;
+}
+
+static const char *destination(const struct config_account *account)
+{
+	return account->maildir ? account->maildir : account->mda[0];
+}
+
+static void visit_text(const struct config_account *account, const struct session_report *report)
+{
+	const struct collect_counts *counts = &report->counts;
+	char size[32];
+
+	if (report->busy) {
+		printf("%s: another mailhaul is at work on it\n", account->name);
+		return;
+	}
+	if (counts->delivered)
+		printf("%s: %llu message%s (%s) delivered to %s", account->name,
+		       (unsigned long long)counts->delivered, counts->delivered == 1 ? "" : "s",
+		       str_octets(size, counts->octets), destination(account));
+	else
+		printf("%s: %s", account->name,
+		       report->err.kind ? "nothing delivered" : "nothing new");
+	if (counts->removable)
+		printf(", %llu removed from the server", (unsigned long long)counts->removable);
+	if (counts->waiting)
+		printf(", %llu waiting in the spool", (unsigned long long)counts->waiting);
+	if (counts->quarantined)
+		printf(", %llu in the quarantine", (unsigned long long)counts->quarantined);
+	if (report->connected)
+		printf("\n    %s%s%s", dim(), report->security.line, plain());
+	putchar('\n');
+	fflush(stdout);
+}
+
+void report_visit(const struct cmd_options *options, const struct config_account *account,
+		  const struct session_report *report)
+{
+	const struct collect_counts *counts = &report->counts;
+	json_t *object;
+
+	if (!options->json) {
+		if (!options->quiet &&
+		    (options->verbosity || (isatty(STDOUT_FILENO) && !report->busy)))
+			visit_text(account, report);
+		return;
+	}
+	object = visit_json("visit", account, report);
+	json_object_set_new(object, "delivered", number(counts->delivered));
+	json_object_set_new(object, "octets", number(counts->octets));
+	json_object_set_new(object, "removed", number(counts->removable));
+	json_object_set_new(object, "waiting", number(counts->waiting));
+	json_object_set_new(object, "quarantined", number(counts->quarantined));
+	json_object_set_new(object, "destination", json_string(destination(account)));
+	print_json(object);
+}
+
+/* ---- test ---- */
+
+static void test_security(const struct session_report *report)
+{
+	const struct tls_info *tls = &report->security.tls;
+	char date[32] = "?";
+	char left[32];
+	int64_t span = tls->expires - time(NULL);
+	struct tm tm;
+
+	if (gmtime_r(&tls->expires, &tm))
+		strftime(date, sizeof date, "%Y-%m-%d", &tm);
+	printf("    encryption    %s, %s, %s, key exchange %s\n", report->security.mode,
+	       tls->version, tls->cipher, tls->exchange);
+	printf("    certificate   verified by %s, issued by %s, valid until %s\n", tls->verified,
+	       tls->issuer, date);
+	if (span < EXPIRY_SOON)
+		printf("    %swarning%s       the certificate expires in %s\n", red(), plain(),
+		       span > 0 ? str_span(left, (uint64_t)span) : "the past");
+	printf("    pin_sha256    %s\n", tls->pin);
+}
+
+static void test_text(const struct config_account *account, const struct session_report *report)
+{
+	printf("%s: %s as %s at %s, port %u\n", account->name, account_protocol(account),
+	       account->user, account->host, (unsigned)account->port);
+	if (report->connected)
+		test_security(report);
+	if (*report->security.mechanism)
+		printf("    login         %s\n", report->security.mechanism);
+	if (*report->capabilities) {
+		struct buf shown = {0};
+
+		str_visible(&shown, report->capabilities, strlen(report->capabilities), 2000);
+		printf("    server offers %s\n", buf_string(&shown));
+		buf_free(&shown);
+	}
+	for (size_t i = 0; !report->err.kind && i < report->mailbox_count; i++) {
+		const struct collect_counts *counts = &report->mailbox_counts[i];
+
+		printf(
+		    "    %-13s %llu on the server, %llu would be fetched, %llu would be removed\n",
+		    report->mailboxes[i], (unsigned long long)counts->exists,
+		    (unsigned long long)counts->fresh, (unsigned long long)counts->removable);
+	}
+	if (report->err.kind)
+		printf("    %sfailed%s        %s\n", red(), plain(), report->err.words);
+	if (*report->err.server)
+		printf("    it said       %s\n", report->err.server);
+	fflush(stdout);
+}
+
+void report_test(const struct cmd_options *options, const struct config_account *account,
+		 const struct session_report *report)
+{
+	json_t *object;
+	json_t *mailboxes;
+
+	if (!options->json) {
+		test_text(account, report);
+		return;
+	}
+	object = visit_json("test", account, report);
+	mailboxes = json_array();
+	for (size_t i = 0; i < report->mailbox_count; i++) {
+		const struct collect_counts *counts = &report->mailbox_counts[i];
+		json_t *mailbox = json_object();
+
+		json_object_set_new(mailbox, "name", json_string(report->mailboxes[i]));
+		json_object_set_new(mailbox, "exists", number(counts->exists));
+		json_object_set_new(mailbox, "would_fetch", number(counts->fresh));
+		json_object_set_new(mailbox, "would_remove", number(counts->removable));
+		json_array_append_new(mailboxes, mailbox);
+	}
+	json_object_set_new(object, "mailboxes", mailboxes);
+	print_json(object);
+}
+
+/* ---- status ---- */
+
+static void status_json(const struct config_account *account, const struct state_visit *visit,
+			const uint64_t counts[STATE_IS_END])
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "event", json_string("status"));
+	json_object_set_new(object, "account", json_string(account->name));
+	json_object_set_new(object, "last_poll", json_time(visit->tried));
+	json_object_set_new(object, "last_success", json_time(visit->succeeded));
+	json_object_set_new(object, "messages", number(visit->messages));
+	json_object_set_new(object, "octets", number(visit->octets));
+	json_object_set_new(object, "delivered",
+			    number(counts[STATE_DELIVERED] + counts[STATE_REMOVED]));
+	json_object_set_new(
+	    object, "waiting",
+	    number(counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED]));
+	json_object_set_new(object, "quarantined", number(counts[STATE_QUARANTINED]));
+	json_object_set_new(object, "encryption", json_text(visit->encryption));
+	json_object_set_new(object, "mechanism", json_text(visit->mechanism));
+	json_object_set_new(object, "certificate_expires", json_time(visit->expires));
+	json_object_set_new(object, "error_kind", json_text(visit->error_kind));
+	json_object_set_new(object, "error", json_text(visit->error));
+	json_object_set_new(object, "failing_since", json_time(visit->failing_since));
+	print_json(object);
+}
+
+static const char *ago(char *out, size_t size, int64_t then, int64_t now)
+{
+	char span[32];
+
+	if (!then)
+		return "never";
+	if (then > now)
+		return "just now";
+	snprintf(out, size, "%s ago", str_span(span, (uint64_t)(now - then)));
+	return out;
+}
+
+static void status_text(const struct config_account *account, const struct state_visit *visit,
+			const uint64_t counts[STATE_IS_END])
+{
+	int64_t now = time(NULL);
+	uint64_t waiting = counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
+	char when[64];
+	char size[32];
+
+	printf("%s\n", account->name);
+	printf("    last poll     %s", ago(when, sizeof when, visit->tried, now));
+	if (visit->tried)
+		printf(": %llu message%s, %s", (unsigned long long)visit->messages,
+		       visit->messages == 1 ? "" : "s", str_octets(size, visit->octets));
+	printf("\n    delivered     %llu so far",
+	       (unsigned long long)(counts[STATE_DELIVERED] + counts[STATE_REMOVED]));
+	if (waiting)
+		printf(", %llu waiting in the spool", (unsigned long long)waiting);
+	if (counts[STATE_QUARANTINED])
+		printf(", %s%llu in the quarantine%s", red(),
+		       (unsigned long long)counts[STATE_QUARANTINED], plain());
+	putchar('\n');
+	if (*visit->encryption)
+		printf("    encryption    %s\n", visit->encryption);
+	if (visit->expires && visit->expires - now < EXPIRY_SOON)
+		printf("    %swarning%s       the certificate %s\n", red(), plain(),
+		       visit->expires > now ? "expires within 14 days" : "has expired");
+	if (*visit->error)
+		printf("    %sfailing%s       %s (since %s; last success %s)\n", red(), plain(),
+		       visit->error, ago(when, sizeof when, visit->failing_since, now),
+		       visit->succeeded ? ago(size, sizeof size, visit->succeeded, now) : "never");
+}
+
+void report_status(const struct cmd_options *options, const struct config_account *account,
+		   const struct state_visit *visit, const uint64_t counts[STATE_IS_END])
+{
+	if (options->json)
+		status_json(account, visit, counts);
+	else
+		status_text(account, visit, counts);
+}

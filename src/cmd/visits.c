@@ -1,0 +1,204 @@
+/*
+ * visits: visits several accounts at the same time on one loop, within the slots; shared by poll
+ * and test.
+ *
+ * A signal ends every visit early: what is whole is committed. A visit that does not end within the
+ * grace is left as a crash would leave it, which recovery mends.
+ */
+#include "cmd/visits.h"
+
+#include "cmd/progress.h"
+#include "daemon/account.h"
+#include "daemon/scheduler.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VISITS_GRACE_MS = 4000 };
+
+struct visit {
+	struct visits *visits;
+	const struct config_account *account;
+	struct session *session;
+	struct collect_counts counts;
+};
+
+struct visits {
+	struct visits_params params;
+	struct account_shared *shared;
+	struct scheduler *scheduler;
+	struct visit *all;
+	size_t count;
+	struct loop_timer *grace;
+	enum err_kind gravest;
+	bool stopping;
+};
+
+static void start_waiting(struct visits *visits);
+
+const struct cmd_options *visits_options(const struct visits *visits)
+{
+	return visits->params.options;
+}
+
+void visits_note(struct visits *visits, enum err_kind kind)
+{
+	visits->gravest = err_graver(visits->gravest, kind);
+}
+
+static void on_progress(void *ctx, struct session *session, const struct collect_counts *counts)
+{
+	struct visit *visit = ctx;
+	struct visits *visits = visit->visits;
+	uint64_t done = 0;
+	uint64_t total = 0;
+	uint64_t octets = 0;
+
+	(void)session;
+	visit->counts = *counts;
+	for (size_t i = 0; i < visits->count; i++) {
+		done += visits->all[i].counts.delivered;
+		total += visits->all[i].counts.fresh;
+		octets += visits->all[i].counts.octets;
+	}
+	if (!visits->params.options->quiet && !visits->params.options->trace)
+		progress_show(done, total, octets, loop_now(account_loop(visits->shared)));
+}
+
+static void on_outcome(void *ctx, const struct session_report *report,
+		       const struct state_visit *before, struct state_visit *after)
+{
+	struct visit *visit = ctx;
+
+	progress_clear();
+	visit->visits->params.on_outcome(visit->visits, visit->account, report, before, after);
+}
+
+static void on_end(void *ctx, struct session *session)
+{
+	struct visit *visit = ctx;
+	struct visits *visits = visit->visits;
+
+	visits_note(visits, session_report(session)->err.kind);
+	session_free(&visit->session);
+	scheduler_done(visits->scheduler, visit);
+	start_waiting(visits);
+}
+
+/* False: the visit is over before it began. */
+static bool start(struct visits *visits, struct visit *visit)
+{
+	struct account_visit how = {.look_only = visits->params.look_only,
+				    .retry_now = *visits->params.options->names != NULL,
+				    .on_progress = on_progress,
+				    .on_outcome = on_outcome,
+				    .on_end = on_end,
+				    .ctx = visit};
+	struct state_visit before;
+	struct err err;
+
+	if (!account_last_visit(visits->shared, visit->account, &before, &err)) {
+		log_error("%s: %s", visit->account->name, err.words);
+		visits_note(visits, err.kind);
+		return false;
+	}
+	if (visits->params.wants && !visits->params.wants(visits, visit->account, &before))
+		return false;
+	visit->session = account_begin(visits->shared, visit->account, &how, &err);
+	if (visit->session)
+		return true;
+	log_error("%s: %s", visit->account->name, err.words);
+	visits_note(visits, err.kind);
+	return false;
+}
+
+static void start_waiting(struct visits *visits)
+{
+	struct visit *visit;
+
+	while (!visits->stopping && (visit = scheduler_next(visits->scheduler)))
+		if (!start(visits, visit))
+			scheduler_done(visits->scheduler, visit);
+	if (!visits->stopping ? !scheduler_idle(visits->scheduler) : false)
+		return;
+	for (size_t i = 0; i < visits->count; i++)
+		if (visits->all[i].session)
+			return;
+	loop_stop(account_loop(visits->shared));
+}
+
+static void out_of_grace(void *ctx)
+{
+	struct visits *visits = ctx;
+
+	log_warning("leaving in the middle of a visit; the next one mends what is unfinished");
+	loop_stop(account_loop(visits->shared));
+}
+
+static void on_signal(void *ctx, int signum)
+{
+	struct visits *visits = ctx;
+
+	(void)signum;
+	if (visits->stopping)
+		return;
+	visits->stopping = true;
+	visits_note(visits, ERR_TEMPORARY);
+	loop_timer_start(visits->grace, VISITS_GRACE_MS);
+	for (size_t i = 0; i < visits->count; i++)
+		if (visits->all[i].session)
+			session_stop(visits->all[i].session);
+	start_waiting(visits);
+}
+
+static void run(struct visits *visits, const struct config_account **accounts)
+{
+	struct loop *loop = account_loop(visits->shared);
+	struct loop_signal *on_int = loop_signal_new(loop, SIGINT, on_signal, visits);
+	struct loop_signal *on_term = loop_signal_new(loop, SIGTERM, on_signal, visits);
+
+	visits->grace = loop_timer_new(loop, out_of_grace, visits);
+	for (size_t i = 0; i < visits->count; i++) {
+		visits->all[i].visits = visits;
+		visits->all[i].account = accounts[i];
+		scheduler_add(visits->scheduler, accounts[i]->host, &visits->all[i]);
+	}
+	start_waiting(visits);
+	if (!scheduler_idle(visits->scheduler))
+		loop_run(loop);
+	loop_timer_free(&visits->grace);
+	loop_signal_free(&on_int);
+	loop_signal_free(&on_term);
+}
+
+int visits_run(const struct visits_params *params)
+{
+	const struct config *config = params->config;
+	struct visits visits = {.params = *params, .gravest = ERR_NONE};
+	const struct config_account **accounts = NULL;
+	struct err err = {.kind = ERR_NONE};
+
+	if (cmd_accounts(params->options, config, &accounts, &visits.count, &err))
+		visits.shared = account_shared_new(config, &err);
+	if (!visits.shared) {
+		log_error("%s", err.words);
+		free(accounts);
+		return err_exit_code(err.kind);
+	}
+	visits.all = mem_new(visits.count, sizeof *visits.all);
+	visits.scheduler = scheduler_new(config->max_connections, config->max_connections_per_host);
+	log_set_curtain(progress_clear);
+	run(&visits, accounts);
+	progress_clear();
+	log_set_curtain(NULL);
+	for (size_t i = 0; i < visits.count; i++)
+		session_free(&visits.all[i].session);
+	scheduler_free(&visits.scheduler);
+	account_shared_free(&visits.shared);
+	free(visits.all);
+	free(accounts);
+	return err_exit_code(visits.gravest);
+}
