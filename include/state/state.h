@@ -81,9 +81,9 @@ struct state_row {
 
 /* ---- reading: on the loop ---- */
 
-/* found_r false: no such row. row_r is borrowed until the next call that reads. */
+/* What is known of a message; 0: nothing. */
 bool state_find(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
-		bool *found_r, struct state_row *row_r, struct err *err);
+		enum state_is *is_r, struct err *err);
 
 /* Calls each row whose state is in the mask, in the order in which they were taken, whatever the
  * validity (it is passed along); each returns false to stop. Reads only rows of those states, by an
@@ -111,7 +111,7 @@ struct state_visit {
 	char error[STATE_TEXT];
 	char encryption[256]; /* one line for people: "STARTTLS, TLS 1.3, ..." */
 	char mechanism[32];   /* that logged in last */
-	char passed_over[32]; /* a mechanism that the server offers and refuses; \"\" if none */
+	char passed_over[32]; /* a mechanism that the server offers and refuses; "" if none */
 	int64_t warned;	      /* when the user was last told that the certificate expires soon */
 };
 

@@ -369,18 +369,17 @@ static void selected(struct collect *collect, const struct source_event *ev)
 
 static bool listed(struct collect *collect, const struct source_event *ev)
 {
-	struct state_row row = {.is = 0};
-	bool found = false;
+	enum state_is is;
 	struct err err;
 
 	if (collect->listed_again)
 		return true;
 	if (!state_find(collect->params.state, collect->params.mailbox.id, collect->validity,
-			ev->key, &found, &row, &err)) {
+			ev->key, &is, &err)) {
 		fail(collect, &err);
 		return false;
 	}
-	plan_listed(collect->plan, ev->number, ev->key, found ? row.is : 0);
+	plan_listed(collect->plan, ev->number, ev->key, is);
 	return true;
 }
 
@@ -493,7 +492,7 @@ static void letter_file_name(struct collect *collect, char *out, size_t size)
 		if (*c == '/' || *c == ':')
 			*c = '_';
 	gettimeofday(&now, NULL);
-	snprintf(out, size, "%lld.M%ldP%ldQ%lu%s.%s", (long long)now.tv_sec, (long)now.tv_usec,
+	snprintf(out, size, "%lld.M%06ldP%ldQ%06lu%s.%s", (long long)now.tv_sec, (long)now.tv_usec,
 		 (long)getpid(), ++sequence, collect->mark, host);
 }
 
