@@ -1,0 +1,76 @@
+"""Nothing here needs root but installing packages: started as root, a test goes on as `nobody`.
+
+The tree may stand where nobody else can read it (/root), so what the tests need of it is copied
+into a directory of that user, which is removed at the end.
+"""
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+USER = "nobody"
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NEEDED = ("Makefile", "build", "config", "include", "man", "src", "tests", ".clang-format")
+
+
+def die_with_parent():
+    """For preexec_fn: the child gets SIGTERM when the thread that started it ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _copy_tree(target):
+    skip = shutil.ignore_patterns("*.o", "*.d", "*.a", "__pycache__", "fuzz")
+    for name in NEEDED:
+        source = os.path.join(TREE, name)
+        if os.path.isdir(source):
+            shutil.copytree(source, os.path.join(target, name), ignore=skip, symlinks=True)
+        elif os.path.exists(source):
+            shutil.copy2(source, target)
+
+
+def continue_unprivileged():
+    """Returns at once unless root; as root, runs this program again as USER and ends with its
+    exit code."""
+    if os.geteuid() != 0:
+        return
+    them = pwd.getpwnam(USER)
+    base = tempfile.mkdtemp(prefix="mailhaul-tests-")
+    os.chmod(base, 0o755)
+    child = None
+
+    def become():
+        os.setgroups([])
+        os.setgid(them.pw_gid)
+        os.setuid(them.pw_uid)
+        os.umask(0o022)
+        die_with_parent()
+
+    def stop(number, _frame):
+        if child:
+            child.send_signal(number)
+
+    code = 1
+    try:
+        tree = os.path.join(base, "tree")
+        home = os.path.join(base, "home")
+        os.mkdir(tree)
+        os.mkdir(home)
+        os.chown(home, them.pw_uid, them.pw_gid)
+        _copy_tree(tree)
+        program = os.path.join(tree, os.path.relpath(os.path.abspath(sys.argv[0]), TREE))
+        environment = dict(os.environ, HOME=home, TMPDIR=home, USER=USER, LOGNAME=USER,
+                           MAIL=os.path.join(home, "mbox"), PYTHONDONTWRITEBYTECODE="1")
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "MAKEFLAGS"):
+            environment.pop(name, None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
+        child = subprocess.Popen([sys.executable, program] + sys.argv[1:], cwd=tree,
+                                 env=environment, preexec_fn=become)
+        code = child.wait()
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+    sys.exit(code if code >= 0 else 128 - code)
