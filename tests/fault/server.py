@@ -1,0 +1,490 @@
+"""A small IMAP and POP3 server that is honest until a case tells it otherwise.
+
+A case is data: for each step of the dialogue a list of actions, which replace the honest answer.
+
+    "text"          one line, CRLF added; {tag}, {uid}, {seq} are filled in
+    b"octets"       exactly these ({tag} too)
+    HONEST          the honest answer
+    Stall()         says nothing more, until the client leaves
+    Pause(s)        waits
+    Dribble(b, s)   b, one octet each s seconds, for ever if b is an iterator
+    Flood(b, n)     b again and again, n octets in all
+    Hangup()        FIN;  Reset()  RST
+    Handshake(...)  TLS, with a certificate of the laboratory
+
+It notes what came in clear and what came encrypted, which messages were removed, and how many
+commands were sent ahead of an answer.
+"""
+import base64
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+
+HOST = "127.0.0.2"
+
+
+class Ended(Exception):
+    """The connection is over."""
+
+
+class Action:
+    pass
+
+
+class Honest(Action):
+    pass
+
+
+HONEST = Honest()
+
+
+class Stall(Action):
+    def do(self, wire, fill):
+        wire.drain()
+        raise Ended
+
+
+class Pause(Action):
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def do(self, wire, fill):
+        time.sleep(self.seconds)
+
+
+class Dribble(Action):
+    def __init__(self, octets, seconds, limit=300):
+        self.octets, self.seconds, self.limit = octets, seconds, limit
+
+    def do(self, wire, fill):
+        end = time.monotonic() + self.limit
+        while time.monotonic() < end:
+            for octet in self.octets:
+                wire.send(bytes([octet]))
+                time.sleep(self.seconds)
+            if isinstance(self.octets, bytes):
+                return
+
+
+def endless(octets):
+    """For Dribble: again and again."""
+    class Again:
+        def __iter__(self):
+            while True:
+                yield from octets
+    return Again()
+
+
+class Flood(Action):
+    def __init__(self, octets, total):
+        self.octets, self.total = octets, total
+
+    def do(self, wire, fill):
+        piece = self.octets * (65536 // len(self.octets) + 1)
+        sent = 0
+        while sent < self.total:
+            wire.send(piece)
+            sent += len(piece)
+
+
+class Hangup(Action):
+    def do(self, wire, fill):
+        try:
+            wire.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        wire.drain()
+        raise Ended
+
+
+class Reset(Action):
+    def do(self, wire, fill):
+        raw = wire.socket
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+        raise Ended
+
+
+class Scram(Action):
+    """The server's half of SCRAM-SHA-256, with a lie. The password plays no part: a server that
+    does not know it cannot sign."""
+
+    def __init__(self, lie, iterations=4096):
+        self.lie, self.iterations = lie, iterations
+
+    @staticmethod
+    def _say(wire, text):
+        wire.send(b"+ " + base64.b64encode(text.encode()) + b"\r\n")
+
+    def do(self, wire, fill):
+        first = fill["initial"]
+        if not first:
+            wire.send(b"+ \r\n")
+            first = wire.line().decode()
+        nonce = base64.b64decode(first).decode().partition(",r=")[2]
+        nonce = {"foreign nonce": "other", "same nonce": nonce}.get(self.lie, nonce + "server")
+        self._say(wire, "r=%s,s=%s,i=%d" % (nonce, base64.b64encode(b"salt").decode(),
+                                            self.iterations))
+        wire.line()
+        if self.lie == "wrong signature":
+            self._say(wire, "v=" + base64.b64encode(b"x" * 32).decode())
+            wire.line()
+
+
+class Handshake(Action):
+    """certificate: a name of the laboratory's; version: the newest that is offered."""
+
+    def __init__(self, certificate="good", version=None, ciphers=None):
+        self.certificate, self.version, self.ciphers = certificate, version, ciphers
+
+    def do(self, wire, fill):
+        wire.encrypt(self.certificate, self.version, self.ciphers)
+
+
+class Wire:
+    """One connection. Everything received is noted as clear or encrypted."""
+
+    def __init__(self, connection, server):
+        self.socket, self.server, self.buffer, self.encrypted = connection, server, b"", False
+        self.socket.settimeout(120)
+
+    def send(self, octets):
+        try:
+            self.socket.sendall(octets)
+        except (OSError, ValueError):
+            raise Ended from None
+
+    def receive(self):
+        try:
+            octets = self.socket.recv(65536)
+        except (OSError, ValueError):
+            octets = b""
+        if not octets:
+            raise Ended
+        (self.server.secret if self.encrypted else self.server.clear).extend(octets)
+        return octets
+
+    def drain(self):
+        while True:
+            self.receive()
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            self.buffer += self.receive()
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        self.server.ahead = max(self.server.ahead, self.buffer.count(b"\n"))
+        return line.rstrip(b"\r")
+
+    def octets(self, count):
+        while len(self.buffer) < count:
+            self.buffer += self.receive()
+        octets, self.buffer = self.buffer[:count], self.buffer[count:]
+        return octets
+
+    def encrypt(self, certificate, version, ciphers):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        if version:
+            context.maximum_version = version
+        context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
+        made = self.server.certificates
+        context.load_cert_chain(made.path(certificate), made.path(certificate, ".key"))
+        try:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        except (OSError, ValueError):
+            raise Ended from None
+        self.encrypted = True
+
+
+class Server:
+    """`with ImapServer(lab, messages, answers) as server:` listens on server.port."""
+
+    protocol = ""
+
+    def __init__(self, certificates, messages, answers=(), implicit=False, offers=None):
+        self.certificates, self.messages = certificates, dict(enumerate(messages, 1))
+        self.answers, self.implicit, self.offers = dict(answers), implicit, offers
+        self.clear, self.secret = bytearray(), bytearray()
+        self.commands, self.removed, self.sessions, self.ahead = [], set(), 0, 0
+        self.listener = socket.create_server((HOST, 0), backlog=16)
+        self.port = self.listener.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.sessions += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        wire = Wire(connection, self)
+        try:
+            if self.implicit:
+                self.play(wire, "handshake", {}, lambda: [Handshake()])
+            self.talk(wire)
+        except Ended:
+            pass
+        finally:
+            wire.socket.close()
+
+    def play(self, wire, step, fill, honest):
+        """Does what the case says for this step, or the honest thing."""
+        self.commands.append(step)
+        for action in self.answers.get(step, [HONEST]):
+            if action is HONEST:
+                for part in honest():
+                    self._act(wire, part, fill)
+            else:
+                self._act(wire, action, fill)
+
+    @staticmethod
+    def _act(wire, action, fill):
+        if isinstance(action, Action):
+            action.do(wire, fill)
+            return
+        if isinstance(action, str):
+            action = action.encode() + b"\r\n"
+        for name, value in fill.items():
+            action = action.replace(b"{%s}" % name.encode(), str(value).encode())
+        wire.send(action)
+
+
+class ImapServer(Server):
+    protocol = "imap"
+    CLEAR = "IMAP4rev1 SASL-IR STARTTLS LOGINDISABLED"
+    ENCRYPTED = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS ID"
+
+    def talk(self, wire):
+        self.play(wire, "greeting", {}, lambda: ["* OK hello"])
+        while True:
+            line = wire.line()
+            while True:
+                literal = re.search(rb"\{(\d+)(\+?)\}$", line)
+                if not literal:
+                    break
+                if not literal.group(2):
+                    wire.send(b"+ go on\r\n")
+                line += wire.octets(int(literal.group(1))) + wire.line()
+            tag, _, rest = line.partition(b" ")
+            self.answer(wire, tag.decode(errors="replace"), rest.decode(errors="replace"))
+
+    def answer(self, wire, tag, rest):
+        word = rest.split(" ")[0].upper()
+        if word == "UID":
+            word = rest.split(" ")[1].upper()
+        handler = getattr(self, "on_" + word.lower(), None)
+        fill = {"tag": tag}
+        if handler:
+            handler(wire, fill, rest)
+        else:
+            self.play(wire, word, fill, lambda: ["{tag} BAD what?"])
+
+    def on_capability(self, wire, fill, _rest):
+        after = wire.encrypted
+        words = self.offers or self.ENCRYPTED if after else self.CLEAR
+        self.play(wire, "CAPABILITY after" if after else "CAPABILITY", fill,
+                  lambda: ["* CAPABILITY " + words, "{tag} OK done"])
+
+    def on_starttls(self, wire, fill, _rest):
+        self.play(wire, "STARTTLS", fill, lambda: ["{tag} OK begin"])
+        if not wire.encrypted:
+            self.play(wire, "handshake", fill, lambda: [Handshake()])
+
+    def on_authenticate(self, wire, fill, rest):
+        if len(rest.split(" ")) < 3 and "AUTHENTICATE" not in self.answers:
+            wire.send(b"+ \r\n")
+            wire.line()
+        fill = {**fill, "initial": rest.split(" ")[2] if rest.count(" ") > 1 else ""}
+        self.play(wire, "AUTHENTICATE", fill, lambda: ["{tag} OK logged in"])
+
+    def on_login(self, wire, fill, _rest):
+        self.play(wire, "LOGIN", fill, lambda: ["{tag} OK logged in"])
+
+    def on_id(self, wire, fill, _rest):
+        self.play(wire, "ID", fill, lambda: ["* ID NIL", "{tag} OK done"])
+
+    def on_noop(self, wire, fill, _rest):
+        self.play(wire, "NOOP", fill, lambda: ["{tag} OK done"])
+
+    def on_enable(self, wire, fill, _rest):
+        self.play(wire, "ENABLE", fill, lambda: ["* ENABLED", "{tag} OK done"])
+
+    def on_select(self, wire, fill, _rest):
+        self.play(wire, "SELECT", fill, lambda: [
+            "* FLAGS (\\Seen \\Deleted)", "* %d EXISTS" % len(self.messages), "* 0 RECENT",
+            "* OK [UIDVALIDITY 77] ok",
+            "* OK [UIDNEXT %d] ok" % (max(self.messages, default=0) + 1), "{tag} OK selected"])
+
+    on_examine = on_select
+
+    def uids(self, text):
+        """Known uids of a set such as 1:3,7:*."""
+        last, found = max(self.messages, default=0), set()
+        for part in text.split(","):
+            ends = [last if end == "*" else int(end) for end in part.split(":")]
+            low, high = min(ends), max(ends)
+            found |= {uid for uid in self.messages if low <= uid <= high}
+        return sorted(found)
+
+    def items(self, uid, wanted, body=True):
+        """What an honest FETCH says of a message."""
+        octets = self.messages[uid]
+        parts = [b"UID %d" % uid]
+        if "FLAGS" in wanted:
+            parts.append(b"FLAGS ()")
+        if "RFC822.SIZE" in wanted:
+            parts.append(b"RFC822.SIZE %d" % len(octets))
+        if "INTERNALDATE" in wanted:
+            parts.append(b'INTERNALDATE "13-Sep-2020 12:26:40 +0000"')
+        header = re.search(r"BODY(?:\.PEEK)?(\[HEADER[^\]]*\])", wanted)
+        if header:
+            head = octets.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            parts.append(b"BODY%s {%d}\r\n%s" % (header.group(1).encode(), len(head), head))
+        if body and "[]" in wanted:
+            parts.append(b"BODY[] {%d}\r\n%s" % (len(octets), octets))
+        return b" ".join(parts)
+
+    def on_fetch(self, wire, fill, rest):
+        match = re.match(r"UID FETCH (\S+) (.*)", rest, re.I)
+        if not match:
+            wire.send(b"%s BAD no\r\n" % fill["tag"].encode())
+            return
+        wanted = match.group(2).upper()
+        bodies = "[]" in wanted
+        order = {uid: seq for seq, uid in enumerate(sorted(self.messages), 1)}
+
+        def honest():
+            for uid in self.uids(match.group(1)):
+                yield b"* %d FETCH (%s)\r\n" % (order[uid], self.items(uid, wanted))
+
+        def one_by_one():
+            for uid in self.uids(match.group(1)):
+                self.play(wire, "body %d" % uid, {**fill, "uid": uid, "seq": order[uid]},
+                          lambda: [b"* %d FETCH (%s)\r\n" % (order[uid],
+                                                             self.items(uid, wanted))])
+            return ["{tag} OK done"]
+
+        self.play(wire, "bodies" if bodies else "list", fill,
+                  one_by_one if bodies else lambda: [*honest(), "{tag} OK done"])
+
+    def on_search(self, wire, fill, rest):
+        uids = sorted(self.messages)
+        if "RETURN" in rest.upper():
+            text = "* ESEARCH (TAG \"{tag}\") UID" + (
+                " ALL " + ",".join(map(str, uids)) if uids else "")
+        else:
+            text = "* SEARCH " + " ".join(map(str, uids))
+        self.play(wire, "list", fill, lambda: [text, "{tag} OK done"])
+
+    def on_store(self, wire, fill, rest):
+        deleted = self.uids(rest.split(" ")[2]) if "\\DELETED" in rest.upper() else []
+
+        def honest():
+            self.removed |= set(deleted)
+            return ["{tag} OK done"]
+        self.play(wire, "STORE", fill, honest)
+
+    def on_expunge(self, wire, fill, _rest):
+        def honest():
+            for uid in self.removed:
+                self.messages.pop(uid, None)
+            return ["{tag} OK done"]
+        self.play(wire, "EXPUNGE", fill, honest)
+
+    def on_logout(self, wire, fill, _rest):
+        self.play(wire, "LOGOUT", fill, lambda: ["* BYE", "{tag} OK done", Hangup()])
+
+
+class Pop3Server(Server):
+    protocol = "pop3"
+    CLEAR = "USER|UIDL|PIPELINING|STLS"
+    ENCRYPTED = "USER|UIDL|SASL PLAIN|PIPELINING|RESP-CODES"
+
+    def talk(self, wire):
+        self.marked = set()
+        self.play(wire, "greeting", {}, lambda: ["+OK hello"])
+        while True:
+            words = wire.line().decode(errors="replace").split(" ")
+            handler = getattr(self, "on_" + words[0].lower(), None)
+            if handler:
+                handler(wire, words[1:])
+            else:
+                self.play(wire, words[0].upper(), {}, lambda: ["-ERR what?"])
+
+    def on_capa(self, wire, _args):
+        after = wire.encrypted
+        words = (self.offers or self.ENCRYPTED if after else self.CLEAR).split("|")
+        self.play(wire, "CAPA after" if after else "CAPA", {}, lambda: ["+OK"] + words + ["."])
+
+    def on_stls(self, wire, _args):
+        self.play(wire, "STLS", {}, lambda: ["+OK begin"])
+        if not wire.encrypted:
+            self.play(wire, "handshake", {}, lambda: [Handshake()])
+
+    def on_auth(self, wire, args):
+        if len(args) < 2 and "AUTH" not in self.answers:
+            wire.send(b"+ \r\n")
+            wire.line()
+        self.play(wire, "AUTH", {"initial": args[1] if len(args) > 1 else ""}, lambda: ["+OK logged in"])
+
+    def on_user(self, wire, _args):
+        self.play(wire, "USER", {}, lambda: ["+OK"])
+
+    def on_pass(self, wire, _args):
+        self.play(wire, "PASS", {}, lambda: ["+OK logged in"])
+
+    def on_stat(self, wire, _args):
+        self.play(wire, "STAT", {}, lambda: ["+OK %d %d" % (
+            len(self.messages), sum(map(len, self.messages.values())))])
+
+    def on_list(self, wire, _args):
+        self.play(wire, "LIST", {}, lambda: ["+OK"] + [
+            "%d %d" % (number, len(octets)) for number, octets in self.messages.items()] + ["."])
+
+    def on_uidl(self, wire, _args):
+        self.play(wire, "UIDL", {}, lambda: ["+OK"] + [
+            "%d uid-%d" % (number, number) for number in self.messages] + ["."])
+
+    def on_retr(self, wire, args):
+        number = int(args[0])
+        octets = self.messages.get(number)
+
+        def honest():
+            if octets is None:
+                return ["-ERR none"]
+            stuffed = re.sub(rb"(?m)^\.", b"..", octets)
+            return ["+OK", stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n"), "."]
+        self.play(wire, "body %d" % number, {"uid": number, "seq": number}, honest)
+
+    def on_dele(self, wire, args):
+        def honest():
+            self.marked.add(int(args[0]))
+            return ["+OK"]
+        self.play(wire, "DELE", {}, honest)
+
+    def on_noop(self, wire, _args):
+        self.play(wire, "NOOP", {}, lambda: ["+OK"])
+
+    def on_rset(self, wire, _args):
+        self.marked.clear()
+        self.play(wire, "RSET", {}, lambda: ["+OK"])
+
+    def on_quit(self, wire, _args):
+        def honest():
+            self.removed |= self.marked
+            for number in self.marked:
+                self.messages.pop(number, None)
+            return ["+OK bye", Hangup()]
+        self.play(wire, "QUIT", {}, honest)
