@@ -315,6 +315,9 @@ class ImapServer(Server):
     def on_id(self, wire, fill, _rest):
         self.play(wire, "ID", fill, lambda: ["* ID NIL", "{tag} OK done"])
 
+    def on_list(self, wire, fill, _rest):
+        self.play(wire, "LIST", fill, lambda: ['* LIST () "/" INBOX', "{tag} OK done"])
+
     def on_noop(self, wire, fill, _rest):
         self.play(wire, "NOOP", fill, lambda: ["{tag} OK done"])
 
