@@ -1,5 +1,5 @@
 # mailhaul: "make" builds build/mailhaul; "make demo" shows it at work; "make check" tests it.
-# Nothing is written outside build/ but by "make install".
+# Nothing is written outside build/ but by "make install". V=1 shows the commands.
 
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
@@ -7,16 +7,18 @@ DESTDIR  ?=
 BUILD    ?= build
 CC       ?= gcc
 PYTHON   ?= /usr/bin/python3
+JOBS     ?= $(shell nproc)
 
 # ---- what is needed ------------------------------------------------------------------------------
 
-LIBS       := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
-BUILD_DEPS := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
-              libgsasl-dev libidn2-dev libjansson-dev uthash-dev
-SERVER_DEPS := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3-minimal \
-               python3
-CHECK_DEPS := $(SERVER_DEPS) dovecot-lmtpd procmail maildrop mutt mandoc check clang-format clang-tidy
-BENCH_DEPS := $(SERVER_DEPS) isync mpop fetchmail fdm
+LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
+BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
+                 libgsasl-dev libidn2-dev libjansson-dev uthash-dev
+DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
+CHECK_DEPS    := $(DEMO_DEPS) procmail maildrop mutt mandoc check clang-format
+TIDY_DEPS     := clang-tidy clang-format
+BENCH_DEPS    := $(DEMO_DEPS) isync
+COVERAGE_DEPS := check gcovr
 
 # ---- how it is compiled --------------------------------------------------------------------------
 
@@ -36,58 +38,141 @@ CFLAGS   ?= $(OPTIMISE) $(HARDEN)
 LDFLAGS  ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 STANDARD := -std=c17 -D_GNU_SOURCE -DMAILHAUL_VERSION='"$(VERSION)"' -Iinclude -pthread
 
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_LIBS   = $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+COMPILE    = $(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP
+
 SOURCES  := $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 ROOMS    := $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
+UNITS    := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/test_%,$(sort $(wildcard tests/unit/test_*.c)))
 
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-PKG_LIBS   = $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+Q   := $(if $(V),,@)
+say  = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $(2))
+sub  = $(MAKE) --no-print-directory $(if $(filter -j% --jobs%,$(MAKEFLAGS)),,-j$(JOBS))
 
 .PHONY: all
-all: $(BUILD)/deps-build $(BUILD)/mailhaul
+all: $(BUILD)/mailhaul
 
 $(BUILD)/mailhaul: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/obj/%.o: src/%.c | $(BUILD)/deps-build
+	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -c -o $@ $<
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNITS:=.d)
 
-# Installs what is missing, says what, and does nothing when all is there.
+# Installs what is missing, says what, and does nothing when all is there. One after another.
 $(BUILD)/deps-%:
 	@mkdir -p $(@D)
 	@sh tests/install-packages.sh $($(shell echo $* | tr a-z A-Z)_DEPS)
 	@touch $@
 
-# ---- unit tests ----------------------------------------------------------------------------------
+$(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy: | $(BUILD)/deps-build
+$(BUILD)/deps-check: | $(BUILD)/deps-demo
 
-UNITS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/test_%,$(sort $(wildcard tests/unit/test_*.c)))
+# ---- tests ---------------------------------------------------------------------------------------
 
-$(BUILD)/librooms.a: $(ROOMS)
-	@rm -f $@
-	ar rcs $@ $^
+.PHONY: demo check units e2e fault bench layers crash-build check-build
+demo: $(BUILD)/deps-build
+	@$(sub) all $(BUILD)/deps-demo
+	@$(PYTHON) tests/demo/demo.py
 
-$(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/librooms.a | $(BUILD)/deps-check
-	@mkdir -p $(@D)
-	$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -Wno-pedantic -MMD -MP \
-	    $$(pkg-config --cflags check) $(LDFLAGS) -o $@ $< $(BUILD)/librooms.a $(PKG_LIBS) \
-	    $$(pkg-config --libs check)
+check: $(BUILD)/deps-build
+	@$(sub) check-build
+	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
--include $(UNITS:=.d)
+e2e fault: $(BUILD)/deps-check
+	@$(sub) all crash-build
+	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
 
-.PHONY: units
-units: $(BUILD)/deps-build $(BUILD)/deps-check $(UNITS)
+bench: $(BUILD)/deps-build
+	@$(sub) all $(BUILD)/deps-bench
+	@$(PYTHON) tests/bench/bench.py
 
-# ---- tidiness ------------------------------------------------------------------------------------
-
-.PHONY: layers format clean
 layers:
 	@$(PYTHON) tests/layers.py
 
+check-build: all units crash-build | $(BUILD)/deps-check
+
+# A build of its own, in which mailhaul dies where it is told to.
+crash-build: $(BUILD)/deps-build
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS=-DMAILHAUL_CRASH all
+
+units: $(UNITS)
+
+$(BUILD)/librooms.a: $(ROOMS)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/librooms.a | $(BUILD)/deps-check
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -Wno-pedantic $$(pkg-config --cflags check) $(LDFLAGS) -o $@ $< \
+	    $(BUILD)/librooms.a $(PKG_LIBS) $$(pkg-config --libs check)
+
+# ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
+
+.PHONY: asan ubsan coverage
+asan: SANITIZE := address,undefined
+ubsan: SANITIZE := undefined
+asan ubsan: $(BUILD)/deps-build
+	@$(sub) BUILD=$(BUILD)/$@ LDFLAGS="-fsanitize=$(SANITIZE)" \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all" \
+	    check-build
+	@MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units dialogs e2e fault
+
+coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
+	@$(sub) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage units
+	@for unit in $(BUILD)/coverage/unit/test_*[!.]?; do [ ! -x "$$unit" ] || "$$unit"; done
+	@gcovr -r . -f src/ --sort-percentage $(BUILD)/coverage
+
+# ---- tidiness ------------------------------------------------------------------------------------
+
+.PHONY: tidy format format-check clean
+TIDIED := $(SOURCES:src/%.c=$(BUILD)/tidy/%.ok)
+
+tidy: $(BUILD)/deps-build
+	@$(sub) $(TIDIED) format-check
+
+$(BUILD)/tidy/%.ok: src/%.c .clang-tidy $(wildcard include/*/*.h) | $(BUILD)/deps-tidy
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(STANDARD) $(PKG_CFLAGS) 2>/dev/null
+	@touch $@
+
+FORMATTED = $$(find src include tests -name '*.[ch]')
+
 format:
-	clang-format -i $$(find src include tests -name '*.[ch]')
+	clang-format -i $(FORMATTED)
+
+format-check:
+	@clang-format --dry-run -Werror $(FORMATTED)
 
 clean:
 	rm -rf $(BUILD)
+
+# ---- for users and packagers ---------------------------------------------------------------------
+
+.PHONY: install uninstall dist
+BIN := $(DESTDIR)$(PREFIX)/bin
+MAN := $(DESTDIR)$(PREFIX)/share/man
+DOC := $(DESTDIR)$(PREFIX)/share/doc/mailhaul
+
+install: all
+	install -D -m 755 $(BUILD)/mailhaul $(BIN)/mailhaul
+	for page in man/*.[1-8]; do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/} || exit; done
+	install -D -m 644 -t $(DOC) README.md LICENSE config/*
+
+uninstall:
+	rm -f $(BIN)/mailhaul
+	for page in man/*.[1-8]; do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
+	rm -rf $(DOC)
+
+dist:
+	@mkdir -p $(BUILD)
+	git archive --prefix=mailhaul-$(VERSION)/ HEAD | gzip -9n >$(BUILD)/mailhaul-$(VERSION).tar.gz

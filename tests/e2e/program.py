@@ -12,8 +12,9 @@ import time
 import lab as laboratory
 from user import TREE
 
-BINARY = os.environ.get("MAILHAUL", os.path.join(TREE, "build", "mailhaul"))
-CRASH_BINARY = os.environ.get("MAILHAUL_CRASHING", os.path.join(TREE, "build/crash/mailhaul"))
+BUILD = os.path.join(TREE, os.environ.get("MAILHAUL_BUILD", "build"))
+BINARY = os.path.join(BUILD, "mailhaul")
+CRASH_BINARY = os.path.join(BUILD, "crash", "mailhaul")
 
 # The lines mailhaul puts in front of a message.
 OURS = re.compile(rb"^Received: [^\n]*\n(?:[ \t][^\n]*\n)*X-Mailhaul-Id: ([0-9a-f]{32})\n", re.M)

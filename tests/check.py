@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""All tests, one summary: the last line is `N passed, N failed`.
+
+check.py [STAGE...] [WORD...]: only these stages; words choose among the cases of a stage. With V=1
+in the environment every case is named, else those that failed. MAILHAUL_BUILD says where the
+programs to be tested were built. As root it goes on as an unprivileged user.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(TESTS, "e2e"))
+sys.dont_write_bytecode = True
+
+import user  # noqa: E402
+
+TREE = user.TREE
+BUILD = os.environ.get("MAILHAUL_BUILD", "build")
+VERBOSE = bool(os.environ.get("V"))
+
+
+class Stage:
+    """A name, commands that run one after another, and how long each may take. A command that
+    prints counts is counted by them, any other as one test."""
+
+    def __init__(self, name, commands, deadline=600):
+        self.name, self.commands, self.deadline = name, commands, deadline
+
+
+def script(path):
+    return lambda words: [[sys.executable, os.path.join(TESTS, path), *words]]
+
+
+def units(_words):
+    return [[path] for path in sorted(glob.glob(os.path.join(BUILD, "unit", "test_*")))
+            if os.access(path, os.X_OK)]
+
+
+def dialogs(_words):
+    return [[path] for path in sorted(glob.glob(os.path.join(BUILD, "dialog", "*")))
+            if os.access(path, os.X_OK) and not os.path.isdir(path)]
+
+
+def formatted(_words):
+    files = [path for top in ("src", "include", "tests")
+             for path in glob.glob(top + "/**/*.[ch]", recursive=True)]
+    return [["clang-format", "--dry-run", "-Werror", *sorted(files)]] if files else []
+
+
+def pages(_words):
+    found = sorted(glob.glob("man/*.[1-8]"))
+    return [["mandoc", "-T", "lint", "-W", "warning", *found]] if found else []
+
+
+STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
+          Stage("format", formatted), Stage("man", pages), Stage("e2e", script("e2e/run.py")),
+          Stage("fault", script("fault/hostile.py")), Stage("crash", script("fault/crash.py"))]
+ALSO = {"fault": ("fault", "crash")}
+
+
+def counts(text, code):
+    """(passed, failed) of one command's output."""
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", text, re.M)
+    if found:
+        passed, failed = map(int, found[-1])
+    else:
+        found = re.findall(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", text, re.M)
+        failed = sum(int(fails) + int(errors) for _, fails, errors in found)
+        passed = sum(int(checks) for checks, _, _ in found) - failed
+        if not found:
+            passed, failed = (1, 0) if code == 0 else (0, 1)
+    return passed, failed or int(code != 0)
+
+
+def worth_showing(line):
+    return VERBOSE or not re.match(r"ok |\d+ passed, \d+ failed$|[\d.]+ s$|Running suite|100%:|"
+                                   r"layers: in order", line)
+
+
+def run_command(argv, deadline):
+    """Runs it, shows what matters, and gives (passed, failed)."""
+    process = subprocess.Popen(["timeout", str(deadline), *argv], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=TREE,
+                               env={**os.environ, "CK_VERBOSITY": "normal"})
+    lines = []
+    for line in process.stdout:
+        line = line.decode(errors="replace").rstrip("\n")
+        lines.append(line)
+        if worth_showing(line):
+            print(line, flush=True)
+    code = process.wait()
+    passed, failed = counts("\n".join(lines), code)
+    if failed and code:
+        print("FAILED %s: exit %d" % (os.path.relpath(argv[0], TREE) if "/" in argv[0]
+                                      else argv[0], code))
+    return passed, failed
+
+
+def main():
+    user.continue_unprivileged()
+    os.chdir(TREE)
+    names = [stage.name for stage in STAGES]
+    chosen = [name for word in sys.argv[1:] if word in names for name in ALSO.get(word, (word,))]
+    words = [word for word in sys.argv[1:] if word not in names]
+    total = [0, 0]
+    for stage in STAGES:
+        if chosen and stage.name not in chosen:
+            continue
+        began, sums = time.monotonic(), [0, 0]
+        for argv in stage.commands(words):
+            for i, count in enumerate(run_command(argv, stage.deadline)):
+                sums[i] += count
+        print("%-8s %4d passed, %d failed, %.0f s" % (stage.name + ":", *sums,
+                                                       time.monotonic() - began), flush=True)
+        total = [a + b for a, b in zip(total, sums)]
+    print("%d passed, %d failed" % tuple(total))
+    sys.exit(1 if total[1] or not total[0] else 0)
+
+
+if __name__ == "__main__":
+    main()
