@@ -32,9 +32,9 @@ def _copy_tree(target):
             shutil.copy2(source, target)
 
 
-def continue_unprivileged():
+def continue_unprivileged(bring_back=None):
     """Returns at once unless root; as root, runs this program again as USER and ends with its
-    exit code."""
+    exit code. bring_back: a path below the tree that is taken over from the copy at the end."""
     if os.geteuid() != 0:
         return
     them = pwd.getpwnam(USER)
@@ -61,6 +61,11 @@ def continue_unprivileged():
         os.mkdir(home)
         os.chown(home, them.pw_uid, them.pw_gid)
         _copy_tree(tree)
+        if bring_back:
+            place = os.path.join(tree, bring_back)
+            shutil.rmtree(place, ignore_errors=True)
+            os.makedirs(place)
+            os.chown(place, them.pw_uid, them.pw_gid)
         program = os.path.join(tree, os.path.relpath(os.path.abspath(sys.argv[0]), TREE))
         environment = dict(os.environ, HOME=home, TMPDIR=home, USER=USER, LOGNAME=USER,
                            MAIL=os.path.join(home, "mbox"), PYTHONDONTWRITEBYTECODE="1")
@@ -71,6 +76,10 @@ def continue_unprivileged():
         child = subprocess.Popen([sys.executable, program] + sys.argv[1:], cwd=tree,
                                  env=environment, preexec_fn=become)
         code = child.wait()
+        if bring_back:
+            shutil.rmtree(os.path.join(TREE, bring_back), ignore_errors=True)
+            shutil.copytree(os.path.join(tree, bring_back), os.path.join(TREE, bring_back),
+                            symlinks=True)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     sys.exit(code if code >= 0 else 128 - code)
