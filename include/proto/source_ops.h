@@ -2,6 +2,9 @@
  * source_ops: what an engine fills in; included by the engines and by source.c only.
  *
  * A new protocol is one file that embeds struct source as its first member and fills the table.
+ * source.c does what all have in common: source_free() wipes out and trace, then free() frees the
+ * engine's own and the engine; next() is called with an event whose fields are zero and strings "",
+ * and no more once err is set; out_secret is cleared once out is empty.
  */
 #ifndef MAILHAUL_PROTO_SOURCE_OPS_H
 #define MAILHAUL_PROTO_SOURCE_OPS_H

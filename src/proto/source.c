@@ -1,0 +1,105 @@
+/*
+ * source: the face of a protocol engine; hands each call to the engine's table (source_ops.h).
+ *
+ * What holds for every engine stands here once: a failure is final, an event's strings are never
+ * NULL, and what was emitted is wiped when the engine goes.
+ */
+#include "proto/source.h"
+
+#include "proto/source_ops.h"
+
+void source_free(struct source **source)
+{
+	if (!source || !*source)
+		return;
+	buf_wipe(&(*source)->out);
+	buf_wipe(&(*source)->trace);
+	(*source)->ops->free(*source);
+	*source = NULL;
+}
+
+enum source_what source_next(struct source *source, struct source_event *ev)
+{
+	*ev = (struct source_event){
+	    .key = "", .mechanisms = "", .capabilities = "", .text = "", .code = ""};
+	if (!source->out.len)
+		source->out_secret = false;
+	if (source->err.kind != ERR_NONE)
+		return SOURCE_FAILED;
+	return source->ops->next(source, ev);
+}
+
+struct buf *source_out(struct source *source)
+{
+	return &source->out;
+}
+
+bool source_out_secret(const struct source *source)
+{
+	return source->out_secret && source->out.len;
+}
+
+struct buf *source_trace(struct source *source)
+{
+	return &source->trace;
+}
+
+const struct err *source_err(const struct source *source)
+{
+	return &source->err;
+}
+
+const char *source_waiting_for(const struct source *source)
+{
+	return source->ops->waiting_for(source);
+}
+
+void source_eof(struct source *source)
+{
+	source->eof = true;
+}
+
+void source_tls_started(struct source *source)
+{
+	source->ops->tls_started(source);
+}
+
+void source_auth(struct source *source, const char *mechanism, const char *initial)
+{
+	source->ops->auth(source, mechanism, initial);
+}
+
+void source_respond(struct source *source, const char *base64)
+{
+	source->ops->respond(source, base64);
+}
+
+void source_login(struct source *source, const char *user, const char *password)
+{
+	source->ops->login(source, user, password);
+}
+
+void source_select(struct source *source, const char *mailbox, bool writing)
+{
+	source->ops->select(source, mailbox, writing);
+}
+
+void source_list(struct source *source, uint32_t from, bool sizes)
+{
+	source->ops->list(source, from, sizes);
+}
+
+void source_fetch(struct source *source, const struct source_set *set)
+{
+	source->ops->fetch(source, set);
+}
+
+void source_remove(struct source *source, const struct source_set *set)
+{
+	source->ops->remove(source, set);
+}
+
+void source_finish(struct source *source)
+{
+	source->ops->finish(source);
+}
