@@ -116,6 +116,7 @@ static int hand_out(struct imap_parse *p, struct imap_line *line_r, size_t raw, 
 	for (size_t i = 0; i < p->line.count; i++)
 		p->line.tokens[i].bytes = base + p->line.tokens[i].at;
 	p->line.raw = (struct imap_span){base, raw};
+	p->line.tag.bytes = base;
 	p->spent += p->at - p->kept_here;
 	p->kept_here = 0;
 	buf_consume(p->in, p->at);
@@ -503,8 +504,6 @@ enum imap_what imap_parse_next(struct imap_parse *p, struct imap_line *line, str
 		    p->spent + p->at > IMAP_LINE_MAX + p->kept_here)
 			return (enum imap_what)broken(p, err, "a line without end");
 	}
-	if (what == IMAP_LINE)
-		line->tag.bytes = line->raw.bytes;
 	return (enum imap_what)what;
 }
 

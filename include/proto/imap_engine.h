@@ -1,0 +1,242 @@
+/*
+ * imap_engine: what the files of the IMAP engine share; nobody else includes it.
+ *
+ *     imap.c          the table of steps, the loop, greeting to login, LOGOUT
+ *     imap_command.c  how commands are written, and the trace
+ *     imap_mailbox.c  select, list, remove
+ *     imap_fetch.c    FETCH responses and the verb fetch
+ *
+ * Commands in flight stand in im->sent and are answered in that order. A verb is a job; one is at
+ * work at a time, and its feed() sends whatever may be sent. Events wait in a short queue that is
+ * emptied before anything more is read, so that they may point to the line they came from. What
+ * makes an event for each of many messages is a sweep, which goes on from call to call.
+ */
+#ifndef MAILHAUL_PROTO_IMAP_ENGINE_H
+#define MAILHAUL_PROTO_IMAP_ENGINE_H
+
+#include "proto/imap_parse.h"
+#include "proto/source_ops.h"
+
+enum {
+	IMAP_SENT_MAX = 8,
+	IMAP_EVENTS_MAX = 8,
+	IMAP_CUTS_MAX = 2,    /* literals in one command */
+	IMAP_FETCHES_MAX = 2, /* commands of a fetch or remove in flight */
+	IMAP_CHALLENGES_MAX = 16,
+	IMAP_CAPABILITIES_MAX = 8192,
+	IMAP_LISTED_MAX = 4194304, /* messages of a mailbox */
+	IMAP_CODE_MAX = 64
+};
+
+enum imap_step {
+	IMAP_STEP_GREETING,
+	IMAP_STEP_CAPABILITY,
+	IMAP_STEP_STARTTLS,
+	IMAP_STEP_AUTHENTICATE,
+	IMAP_STEP_LOGIN,
+	IMAP_STEP_ID,
+	IMAP_STEP_SELECT,
+	IMAP_STEP_LIST,
+	IMAP_STEP_FETCH,
+	IMAP_STEP_STORE,
+	IMAP_STEP_EXPUNGE,
+	IMAP_STEP_LOGOUT,
+	IMAP_STEPS
+};
+
+enum imap_phase {
+	IMAP_CLEAR,	  /* not encrypted: before the wall */
+	IMAP_HANDSHAKING, /* STARTTLS was answered, nothing may come or go */
+	IMAP_GREETED,	  /* encrypted, the offers not yet known */
+	IMAP_OFFERED,	  /* AUTH_OFFERED was said */
+	IMAP_LOGGED_IN,
+	IMAP_OVER /* finish is done */
+};
+
+struct imap_sent {
+	enum imap_step step;
+	unsigned tag;
+	size_t end; /* the job's numbers before this one are in this command or earlier ones */
+};
+
+struct imap_job {
+	struct imap_job *next;
+	enum source_verb verb;
+	bool started;
+	bool login; /* auth: LOGIN, not AUTHENTICATE */
+	bool writing;
+	bool sizes;
+	char *name;   /* mechanism, user, mailbox */
+	char *secret; /* initial response, password */
+	uint32_t from;
+	uint32_t *numbers;
+	unsigned char *answered; /* fetch: for each of numbers */
+	size_t count;
+	size_t said;  /* numbers[0..said) stand in commands that were sent */
+	size_t heard; /* numbers[0..heard) stand in commands that were answered */
+	bool marked;  /* remove: the last UID STORE was taken */
+	bool refused;
+	char *text;
+	char *code;
+};
+
+struct imap_listed {
+	uint64_t octets;
+	uint32_t uid;
+};
+
+/* Where a FETCH response stands. */
+struct imap_message {
+	uint32_t uid; /* 0: not known (yet) */
+	uint64_t octets;
+	uint64_t size; /* RFC822.SIZE */
+	bool sized;
+	bool streaming; /* BEGIN was said */
+	bool taking;	/* the octets that come are of that body, not of another one */
+	bool empty;	/* a body came, without an octet */
+	struct imap_token *quoted;
+	time_t date;
+};
+
+struct imap {
+	struct source source;
+	struct imap_parse *parse;
+	struct err failure; /* told once the events before it are */
+	enum imap_phase phase;
+	char *program; /* for ID */
+	char *version;
+
+	struct imap_sent sent[IMAP_SENT_MAX];
+	size_t sent_count;
+	unsigned tags;
+	struct buf line;	    /* the command that is written, or what of it waits for "+" */
+	size_t cuts[IMAP_CUTS_MAX]; /* where it waits */
+	size_t cut_count;
+	enum imap_step saying;
+
+	enum source_what whats[IMAP_EVENTS_MAX];
+	struct source_event events[IMAP_EVENTS_MAX];
+	size_t event_head;
+	size_t event_count;
+	struct buf text; /* the words of the last status */
+	char code[IMAP_CODE_MAX];
+	char key[16];
+
+	bool greeted;
+	bool encrypted;
+	bool authenticated;
+	bool fresh; /* capabilities came since this was cleared */
+	bool id_due;
+	struct buf capabilities;
+	struct buf mechanisms;
+
+	unsigned challenges;
+	bool challenged; /* the driver owes a response */
+	bool cancelled;
+	bool bye;
+
+	struct imap_job *jobs;
+	struct {
+		enum source_what what; /* 0: none */
+		size_t at, end;
+	} sweep;
+
+	uint32_t validity;
+	uint32_t next;
+	uint32_t exists;
+	bool writable;
+
+	struct imap_listed *listed;
+	size_t listed_count, listed_room;
+	bool unsorted;
+
+	struct imap_message message;
+	bool strayed; /* a body came that could not be matched to a message */
+};
+
+struct imap_step_ops {
+	const char *name; /* what errors speak of */
+	bool in_clear;	  /* the wall: only these may be sent before TLS */
+	void (*answer)(struct imap *im, const struct imap_sent *sent, const struct imap_line *line);
+};
+
+extern const struct imap_step_ops imap_steps[IMAP_STEPS];
+
+/* ---- imap.c
+ * -------------------------------------------------------------------------------------- */
+
+/* The session is over, once the events that wait are told. Returns im->failure for the words of
+ * the server; the first failure stays. */
+struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words);
+void imap_fail_line(struct imap *im, const struct imap_line *line, const char *words);
+
+/* Queues an event; the fields of the returned one are for the caller to fill. */
+struct source_event *imap_event(struct imap *im, enum source_what what);
+
+/* The job at work is done: queues DONE and forgets the job. */
+void imap_done(struct imap *im);
+void imap_done_refused(struct imap *im);
+
+bool imap_offers(const struct imap *im, const char *capability);
+bool imap_is_sent(const struct imap *im, enum imap_step step);
+
+/* Sets number and key. */
+void imap_name(struct imap *im, struct source_event *ev, uint32_t uid);
+
+/* ---- imap_command.c
+ * ------------------------------------------------------------------------------ */
+
+/* A command: begin, text or strings appended to the returned im->line, send. */
+struct buf *imap_begin(struct imap *im, enum imap_step step);
+void imap_string(struct imap *im, const char *text);
+
+/* secret_at: where in im->line a secret begins; 0 for none. */
+void imap_send(struct imap *im, size_t secret_at);
+
+/* Sends a command that is one word. */
+void imap_say(struct imap *im, enum imap_step step, const char *word);
+
+/* The server said "+" to a literal. */
+void imap_send_rest(struct imap *im);
+
+/* A line that belongs to no new command: an answer to a challenge. */
+void imap_send_answer(struct imap *im, const char *text, bool secret);
+
+/* Appends a sequence set of the ascending numbers, at most max octets; returns how many fitted. */
+size_t imap_set(struct buf *out, const uint32_t *numbers, size_t count, size_t max);
+
+void imap_say_id(struct imap *im);
+
+void imap_trace_line(struct imap *im, enum imap_what what, const struct imap_line *line);
+
+/* ---- imap_mailbox.c
+ * ------------------------------------------------------------------------------ */
+
+void imap_select_feed(struct imap *im, struct imap_job *job);
+void imap_select_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_list_feed(struct imap *im, struct imap_job *job);
+void imap_list_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_remove_feed(struct imap *im, struct imap_job *job);
+void imap_store_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_expunge_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+
+/* "* OK [UIDVALIDITY n]" and its like. */
+void imap_mailbox_code(struct imap *im, const struct imap_line *line);
+
+/* "* n EXISTS", "* n EXPUNGE". */
+void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t number);
+
+/* A FETCH response for a list that is under way. */
+void imap_list_note(struct imap *im, uint32_t uid, bool sized, uint64_t octets);
+
+/* ---- imap_fetch.c
+ * -------------------------------------------------------------------------------- */
+
+void imap_fetch_feed(struct imap *im, struct imap_job *job);
+void imap_fetch_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+
+/* A FETCH response, or a part of it, as the parser gave it. */
+void imap_fetch_part(struct imap *im, enum imap_what what, const struct imap_line *line);
+void imap_fetch_octets(struct imap *im, const struct imap_line *line);
+
+#endif

@@ -1,0 +1,836 @@
+/*
+ * imap: the IMAP engine, from the greeting to LOGOUT (RFC 3501, 9051; RFC 2595 and 8314 STARTTLS,
+ * RFC 4959 SASL-IR, RFC 2971 ID).
+ *
+ * Its states are the commands in flight, oldest first; the table of steps names each, says whether
+ * it may be sent in clear, and what its answer leads to. STARTTLS is a wall: what came before it is
+ * forgotten, and whatever would lead around it (PREAUTH, a refusal, octets behind its answer) ends
+ * the session. Tagged answers must come in the order of the commands; untagged ones may come at any
+ * moment and are taken by their type.
+ */
+#include "proto/imap.h"
+
+#include "proto/imap_engine.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADVICE "nothing was sent. If your provider serves only port 993, set tls: implicit."
+
+/* ---- what all files use
+ * -------------------------------------------------------------------------- */
+
+struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words)
+{
+	static struct err unheard;
+
+	if (im->failure.kind != ERR_NONE)
+		return &unheard;
+	err_set(&im->failure, kind, "%s", words);
+	return &im->failure;
+}
+
+void imap_fail_line(struct imap *im, const struct imap_line *line, const char *words)
+{
+	err_server(imap_fail(im, ERR_PROTOCOL, words), line->raw.bytes, line->raw.len);
+}
+
+struct source_event *imap_event(struct imap *im, enum source_what what)
+{
+	size_t slot = im->event_count;
+
+	if (slot == IMAP_EVENTS_MAX) {
+		imap_fail(im, ERR_INTERNAL, "too many events at once");
+		slot--;
+	} else {
+		im->event_count++;
+	}
+	im->whats[slot] = what;
+	im->events[slot] = (struct source_event){
+	    .key = "", .mechanisms = "", .capabilities = "", .text = "", .code = ""};
+	return &im->events[slot];
+}
+
+bool imap_is_sent(const struct imap *im, enum imap_step step)
+{
+	for (size_t i = 0; i < im->sent_count; i++)
+		if (im->sent[i].step == step)
+			return true;
+	return false;
+}
+
+void imap_name(struct imap *im, struct source_event *ev, uint32_t uid)
+{
+	ev->number = uid;
+	if (!uid)
+		return;
+	snprintf(im->key, sizeof im->key, "%u", uid);
+	ev->key = im->key;
+}
+
+/* ---- jobs
+ * ---------------------------------------------------------------------------------------- */
+
+static struct imap_job *job_add(struct imap *im, enum source_verb verb)
+{
+	struct imap_job **last = &im->jobs;
+	struct imap_job *job = mem_new(1, sizeof *job);
+
+	while (*last)
+		last = &(*last)->next;
+	*last = job;
+	job->verb = verb;
+	return job;
+}
+
+static void job_set(struct imap_job *job, const struct source_set *set)
+{
+	job->count = set->count;
+	job->numbers = mem_new(set->count + 1, sizeof *job->numbers);
+	job->answered = mem_new(set->count + 1, 1);
+	if (set->count)
+		memcpy(job->numbers, set->numbers, set->count * sizeof *job->numbers);
+}
+
+/* Forgets the first job. */
+static void job_drop(struct imap *im)
+{
+	struct imap_job *job = im->jobs;
+
+	im->jobs = job->next;
+	mem_free_secret(&job->name);
+	mem_free_secret(&job->secret);
+	free(job->numbers);
+	free(job->answered);
+	free(job->text);
+	free(job->code);
+	free(job);
+}
+
+void imap_done(struct imap *im)
+{
+	imap_event(im, SOURCE_DONE)->verb = im->jobs->verb;
+	job_drop(im);
+}
+
+void imap_done_refused(struct imap *im)
+{
+	struct source_event *ev = imap_event(im, SOURCE_DONE);
+
+	ev->verb = im->jobs->verb;
+	ev->refused = true;
+	ev->text = buf_string(&im->text);
+	ev->code = im->code;
+	job_drop(im);
+}
+
+/* ---- capabilities
+ * -------------------------------------------------------------------------------- */
+
+static void learn_begin(struct imap *im)
+{
+	buf_clear(&im->capabilities);
+	im->fresh = true;
+}
+
+static void learn(struct imap *im, const unsigned char *word, size_t len)
+{
+	struct buf *all = &im->capabilities;
+
+	if (!len || all->len + len + 1 > IMAP_CAPABILITIES_MAX)
+		return;
+	if (all->len)
+		buf_text(all, " ");
+	buf_append(all, word, len);
+}
+
+static void learn_span(struct imap *im, struct imap_span span)
+{
+	learn_begin(im);
+	while (span.len) {
+		const unsigned char *space = memchr(span.bytes, ' ', span.len);
+		size_t len = space ? (size_t)(space - span.bytes) : span.len;
+
+		learn(im, span.bytes, len);
+		len += space != NULL;
+		span.bytes += len;
+		span.len -= len;
+	}
+}
+
+static void learn_line(struct imap *im, const struct imap_line *line)
+{
+	learn_begin(im);
+	for (size_t i = 1; i < line->count; i++)
+		if (line->tokens[i].kind == IMAP_ATOM)
+			learn(im, line->tokens[i].bytes, line->tokens[i].len);
+}
+
+static void forget(struct imap *im)
+{
+	buf_clear(&im->capabilities);
+	im->fresh = false;
+}
+
+/* The next word at or behind *at; NULL at the end. */
+static const unsigned char *next_word(const struct buf *all, size_t *at, size_t *len_r)
+{
+	const unsigned char *word = all->data + *at;
+	const unsigned char *space;
+
+	if (*at >= all->len)
+		return NULL;
+	space = memchr(word, ' ', all->len - *at);
+	*len_r = space ? (size_t)(space - word) : all->len - *at;
+	*at += *len_r + 1;
+	return word;
+}
+
+bool imap_offers(const struct imap *im, const char *capability)
+{
+	const unsigned char *word;
+	size_t at = 0;
+	size_t len;
+
+	while ((word = next_word(&im->capabilities, &at, &len)))
+		if (str_is(word, len, capability))
+			return true;
+	return false;
+}
+
+static const char *mechanisms(struct imap *im)
+{
+	static const char prefix[] = "AUTH=";
+	const unsigned char *word;
+	size_t at = 0;
+	size_t len;
+
+	buf_clear(&im->mechanisms);
+	while ((word = next_word(&im->capabilities, &at, &len))) {
+		if (!str_begins(word, len, prefix) || len == strlen(prefix))
+			continue;
+		if (im->mechanisms.len)
+			buf_text(&im->mechanisms, " ");
+		for (size_t i = strlen(prefix); i < len; i++) {
+			char c = (char)toupper(word[i]);
+
+			buf_append(&im->mechanisms, &c, 1);
+		}
+	}
+	return buf_string(&im->mechanisms);
+}
+
+/* ---- from the greeting to the login
+ * -------------------------------------------------------------- */
+
+static void offer(struct imap *im)
+{
+	struct source_event *ev = imap_event(im, SOURCE_AUTH_OFFERED);
+
+	im->phase = IMAP_OFFERED;
+	ev->mechanisms = mechanisms(im);
+	ev->initial_response = imap_offers(im, "SASL-IR");
+	ev->login_command = !imap_offers(im, "LOGINDISABLED");
+}
+
+static void ready(struct imap *im)
+{
+	im->phase = IMAP_LOGGED_IN;
+	im->id_due = im->program && imap_offers(im, "ID");
+	imap_event(im, SOURCE_READY)->capabilities = buf_string(&im->capabilities);
+}
+
+/* The capabilities are known: on to what they allow. */
+static void go_on(struct imap *im)
+{
+	if (!im->encrypted && imap_offers(im, "STARTTLS"))
+		imap_say(im, IMAP_STEP_STARTTLS, "STARTTLS");
+	else if (!im->encrypted)
+		imap_fail(im, ERR_TLS, "server does not offer STARTTLS; " ADVICE);
+	else if (im->authenticated)
+		ready(im);
+	else
+		offer(im);
+}
+
+static void answer_greeting(struct imap *im, const struct imap_sent *sent,
+			    const struct imap_line *line)
+{
+	(void)sent;
+	im->greeted = true;
+	if (line->form != IMAP_UNTAGGED ||
+	    (line->status != IMAP_OK && line->status != IMAP_PREAUTH)) {
+		imap_fail_line(im, line, "server does not greet as an IMAP server does");
+		return;
+	}
+	if (line->status == IMAP_PREAUTH && !im->encrypted) {
+		err_server(
+		    imap_fail(im, ERR_TLS,
+			      "server greets as if logged in already (PREAUTH), which leaves "
+			      "no way to encrypt; " ADVICE),
+		    line->raw.bytes, line->raw.len);
+		return;
+	}
+	im->authenticated = line->status == IMAP_PREAUTH;
+	if (im->fresh && (im->encrypted || imap_offers(im, "STARTTLS")))
+		go_on(im);
+	else
+		imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
+}
+
+static void answer_capability(struct imap *im, const struct imap_sent *sent,
+			      const struct imap_line *line)
+{
+	(void)sent;
+	if (im->encrypted && (line->status != IMAP_OK || !im->fresh))
+		imap_fail_line(im, line, "server does not tell its capabilities");
+	else
+		go_on(im);
+}
+
+static void answer_starttls(struct imap *im, const struct imap_sent *sent,
+			    const struct imap_line *line)
+{
+	(void)sent;
+	if (line->status != IMAP_OK) {
+		err_server(imap_fail(im, ERR_TLS, "server refused STARTTLS; " ADVICE),
+			   line->text.bytes, line->text.len);
+		return;
+	}
+	im->phase = IMAP_HANDSHAKING;
+	if (!im->source.in->len)
+		imap_event(im, SOURCE_START_TLS);
+}
+
+/* What stands behind the answer to STARTTLS came in clear, perhaps from another: it would be taken
+ * for something the server said inside TLS. */
+static bool wall_holds(struct imap *im)
+{
+	if (im->source.in->len)
+		imap_fail(im, ERR_TLS,
+			  "server sent data behind its answer to STARTTLS, outside of the "
+			  "encryption that was to begin; nothing was sent");
+	return !im->source.in->len;
+}
+
+static void imap_tls_started(struct source *source)
+{
+	struct imap *im = (struct imap *)source;
+
+	if (im->phase != IMAP_HANDSHAKING || !wall_holds(im))
+		return;
+	forget(im);
+	im->exists = im->validity = im->next = 0;
+	im->encrypted = true;
+	im->phase = IMAP_GREETED;
+	imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
+}
+
+/* ---- login
+ * --------------------------------------------------------------------------------------- */
+
+static void auth_feed(struct imap *im, struct imap_job *job)
+{
+	bool at_once = job->secret && imap_offers(im, "SASL-IR");
+	struct buf *line;
+	size_t secret_at;
+
+	if (job->started)
+		return;
+	job->started = true;
+	im->fresh = im->cancelled = false;
+	im->challenges = 0;
+	line = imap_begin(im, job->login ? IMAP_STEP_LOGIN : IMAP_STEP_AUTHENTICATE);
+	buf_text(line, job->login ? "LOGIN " : "AUTHENTICATE ");
+	if (!job->login)
+		buf_printf(line, at_once ? "%s " : "%s", job->name);
+	secret_at = job->login || at_once ? line->len : 0;
+	if (job->login) {
+		imap_string(im, job->name);
+		buf_text(line, " ");
+		imap_string(im, job->secret);
+	} else if (at_once) {
+		buf_text(line, job->secret);
+	}
+	imap_send(im, secret_at);
+	if (job->login || at_once)
+		mem_free_secret(&job->secret);
+}
+
+static void answer_auth(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
+{
+	(void)sent;
+	im->challenged = false;
+	if (line->status != IMAP_OK) {
+		imap_done_refused(im);
+		return;
+	}
+	if (im->cancelled) {
+		imap_fail_line(im, line, "server accepted a login that was cancelled");
+		return;
+	}
+	im->authenticated = true;
+	job_drop(im);
+	if (im->fresh)
+		go_on(im);
+	else
+		imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
+}
+
+/* "+" is asked for by a literal, or it is a challenge. */
+static void on_continue(struct imap *im, const struct imap_line *line)
+{
+	struct imap_job *job = im->jobs;
+	struct source_event *ev;
+
+	if (im->sent_count == 1 && im->line.len) {
+		imap_send_rest(im);
+		return;
+	}
+	if (!im->sent_count || im->sent[0].step != IMAP_STEP_AUTHENTICATE || im->cancelled) {
+		imap_fail_line(im, line, "server asks for more where there is no more");
+		return;
+	}
+	if (++im->challenges > IMAP_CHALLENGES_MAX) {
+		imap_fail(im, ERR_PROTOCOL, "server asks without end during AUTHENTICATE");
+		return;
+	}
+	if (job->secret) {
+		imap_send_answer(im, strcmp(job->secret, "=") != 0 ? job->secret : "", true);
+		mem_free_secret(&job->secret);
+		return;
+	}
+	im->challenged = true;
+	ev = imap_event(im, SOURCE_CHALLENGE);
+	ev->bytes = line->text.bytes;
+	ev->len = line->text.len;
+}
+
+static void imap_respond(struct source *source, const char *base64)
+{
+	struct imap *im = (struct imap *)source;
+
+	if (!im->challenged)
+		return;
+	im->challenged = false;
+	im->cancelled = !base64;
+	imap_send_answer(im, base64 ? base64 : "*", base64 != NULL);
+}
+
+/* ---- finish
+ * -------------------------------------------------------------------------------------- */
+
+static void finish_feed(struct imap *im, struct imap_job *job)
+{
+	if (job->started || im->sent_count)
+		return;
+	job->started = true;
+	imap_say(im, IMAP_STEP_LOGOUT, "LOGOUT");
+}
+
+static void answer_logout(struct imap *im, const struct imap_sent *sent,
+			  const struct imap_line *line)
+{
+	(void)sent;
+	im->phase = IMAP_OVER;
+	if (line->status == IMAP_OK)
+		imap_done(im);
+	else
+		imap_done_refused(im);
+}
+
+/* ---- the table
+ * ----------------------------------------------------------------------------------- */
+
+static void answer_id(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
+{
+	(void)im;
+	(void)sent;
+	(void)line;
+}
+
+const struct imap_step_ops imap_steps[] = {
+    [IMAP_STEP_GREETING] = {"the greeting", true, answer_greeting},
+    [IMAP_STEP_CAPABILITY] = {"the answer to CAPABILITY", true, answer_capability},
+    [IMAP_STEP_STARTTLS] = {"the answer to STARTTLS", true, answer_starttls},
+    [IMAP_STEP_AUTHENTICATE] = {"the answer to AUTHENTICATE", false, answer_auth},
+    [IMAP_STEP_LOGIN] = {"the answer to LOGIN", false, answer_auth},
+    [IMAP_STEP_ID] = {"the answer to ID", false, answer_id},
+    [IMAP_STEP_SELECT] = {"the answer to SELECT", false, imap_select_answer},
+    [IMAP_STEP_LIST] = {"the list of messages", false, imap_list_answer},
+    [IMAP_STEP_FETCH] = {"the answer to UID FETCH", false, imap_fetch_answer},
+    [IMAP_STEP_STORE] = {"the answer to UID STORE", false, imap_store_answer},
+    [IMAP_STEP_EXPUNGE] = {"the answer to UID EXPUNGE", false, imap_expunge_answer},
+    [IMAP_STEP_LOGOUT] = {"the answer to LOGOUT", true, answer_logout},
+};
+
+_Static_assert(sizeof imap_steps / sizeof *imap_steps == IMAP_STEPS, "every step is in the table");
+
+static const struct {
+	enum imap_phase phase; /* where the verb may be said */
+	void (*feed)(struct imap *im, struct imap_job *job);
+} verbs[SOURCE_VERBS] = {
+    [SOURCE_VERB_AUTH] = {IMAP_OFFERED, auth_feed},
+    [SOURCE_VERB_SELECT] = {IMAP_LOGGED_IN, imap_select_feed},
+    [SOURCE_VERB_LIST] = {IMAP_LOGGED_IN, imap_list_feed},
+    [SOURCE_VERB_FETCH] = {IMAP_LOGGED_IN, imap_fetch_feed},
+    [SOURCE_VERB_REMOVE] = {IMAP_LOGGED_IN, imap_remove_feed},
+    [SOURCE_VERB_FINISH] = {IMAP_CLEAR, finish_feed}, /* at any moment */
+};
+
+static const char *imap_waiting_for(const struct source *source)
+{
+	const struct imap *im = (const struct imap *)source;
+
+	if (!im->greeted)
+		return imap_steps[IMAP_STEP_GREETING].name;
+	if (im->phase == IMAP_HANDSHAKING)
+		return "the TLS handshake";
+	return im->sent_count ? imap_steps[im->sent[0].step].name : "the next command";
+}
+
+/* ---- what the server says
+ * ------------------------------------------------------------------------ */
+
+static void keep_text(struct imap *im, const struct imap_line *line)
+{
+	size_t len = line->text.len < SOURCE_TEXT_MAX ? line->text.len : SOURCE_TEXT_MAX;
+	size_t code = line->code.len < sizeof im->code ? line->code.len : sizeof im->code - 1;
+
+	buf_clear(&im->text);
+	buf_append(&im->text, line->text.bytes, len);
+	for (size_t i = 0; i < code; i++)
+		im->code[i] = (char)toupper(line->code.bytes[i]);
+	im->code[code] = '\0';
+}
+
+static void on_bye(struct imap *im, const struct imap_line *line)
+{
+	char words[160];
+
+	im->bye = true;
+	if (im->encrypted) {
+		struct source_event *ev = imap_event(im, SOURCE_BYE);
+
+		ev->text = buf_string(&im->text);
+		ev->code = im->code;
+	}
+	if (imap_is_sent(im, IMAP_STEP_LOGOUT))
+		return;
+	snprintf(words, sizeof words, "server ended the session while we waited for %s",
+		 imap_waiting_for(&im->source));
+	err_server(imap_fail(im, ERR_TEMPORARY, words), line->text.bytes, line->text.len);
+}
+
+/* What holds for every status, tagged or not. */
+static void on_status(struct imap *im, const struct imap_line *line)
+{
+	keep_text(im, line);
+	if (!strcmp(im->code, "CAPABILITY"))
+		learn_span(im, line->args);
+	if (!strcmp(im->code, "ALERT") && im->encrypted) {
+		struct source_event *ev = imap_event(im, SOURCE_NOTICE);
+
+		ev->text = buf_string(&im->text);
+		ev->code = "ALERT";
+	}
+	if (line->form == IMAP_UNTAGGED && line->status == IMAP_BYE)
+		on_bye(im, line);
+	else if (line->form == IMAP_UNTAGGED)
+		imap_mailbox_code(im, line);
+}
+
+static void on_untagged(struct imap *im, const struct imap_line *line)
+{
+	uint64_t number;
+
+	if (line->rest || (line->count > 1 && imap_token_is(&line->tokens[1], "FETCH"))) {
+		imap_fetch_part(im, IMAP_LINE, line);
+	} else if (imap_token_is(&line->tokens[0], "CAPABILITY")) {
+		learn_line(im, line);
+	} else if (line->count > 1 && imap_token_number(&line->tokens[0], UINT32_MAX, &number)) {
+		imap_mailbox_number(im, line, (uint32_t)number);
+	}
+}
+
+static void on_tagged(struct imap *im, const struct imap_line *line)
+{
+	struct imap_sent sent = im->sent[0];
+	char tag[16];
+
+	snprintf(tag, sizeof tag, "a%u", sent.tag);
+	if (line->status == IMAP_NO_STATUS) {
+		imap_fail_line(im, line, "server sent an answer that is neither OK, NO nor BAD");
+		return;
+	}
+	if (!im->sent_count || line->tag.len != strlen(tag) ||
+	    memcmp(line->tag.bytes, tag, strlen(tag)) != 0) {
+		imap_fail_line(im, line, "server answered a command that was not sent");
+		return;
+	}
+	im->sent_count--;
+	memmove(im->sent, im->sent + 1, im->sent_count * sizeof *im->sent);
+	if (!im->sent_count) {
+		buf_wipe(&im->line);
+		im->cut_count = 0;
+	}
+	imap_steps[sent.step].answer(im, &sent, line);
+}
+
+static void on_line(struct imap *im, const struct imap_line *line)
+{
+	imap_trace_line(im, IMAP_LINE, line);
+	if (line->status != IMAP_NO_STATUS)
+		on_status(im, line);
+	if (im->failure.kind != ERR_NONE)
+		return;
+	if (!im->greeted)
+		answer_greeting(im, NULL, line);
+	else if (line->form == IMAP_CONTINUE)
+		on_continue(im, line);
+	else if (line->form == IMAP_TAGGED)
+		on_tagged(im, line);
+	else if (line->status == IMAP_NO_STATUS)
+		on_untagged(im, line);
+}
+
+/* ---- the loop
+ * ------------------------------------------------------------------------------------ */
+
+/* Sends what may be sent for the job at work. */
+static void work(struct imap *im)
+{
+	struct imap_job *job = im->jobs;
+
+	if (!job || im->challenged || im->line.len || !im->greeted)
+		return;
+	if (job->verb == SOURCE_VERB_FINISH)
+		im->id_due = false;
+	else if (im->phase != verbs[job->verb].phase)
+		return;
+	if (im->id_due)
+		imap_say_id(im);
+	verbs[job->verb].feed(im, job);
+}
+
+/* One step of a sweep. False at its end. */
+static bool sweep(struct imap *im, struct source_event *ev, enum source_what *what_r)
+{
+	struct imap_job *job = im->jobs;
+
+	while (im->sweep.what && im->sweep.at < im->sweep.end) {
+		size_t at = im->sweep.at++;
+
+		*what_r = im->sweep.what;
+		if (*what_r == SOURCE_LISTED) {
+			imap_name(im, ev, im->listed[at].uid);
+			ev->octets = im->listed[at].octets;
+			return true;
+		}
+		if (*what_r != SOURCE_REMOVED && job->answered[at])
+			continue;
+		imap_name(im, ev, job->numbers[at]);
+		if (*what_r == SOURCE_REFUSED) {
+			ev->text = buf_string(&im->text);
+			ev->code = im->code;
+		}
+		return true;
+	}
+	if (im->sweep.what == SOURCE_LISTED) {
+		free(im->listed);
+		im->listed = NULL;
+		im->listed_count = im->listed_room = 0;
+		imap_done(im);
+	}
+	im->sweep.what = SOURCE_FAILED;
+	return false;
+}
+
+static void on_eof(struct imap *im)
+{
+	char words[160];
+
+	if (im->bye && imap_is_sent(im, IMAP_STEP_LOGOUT)) {
+		im->phase = IMAP_OVER;
+		im->sent_count = 0;
+		imap_done(im);
+		return;
+	}
+	snprintf(words, sizeof words, "server closed the connection while we waited for %s",
+		 imap_waiting_for(&im->source));
+	imap_fail(im, ERR_TEMPORARY, words);
+}
+
+/* Reads what is there. False if something more must come first. */
+static bool hear(struct imap *im)
+{
+	struct imap_line line;
+	enum imap_what what;
+	struct err err;
+
+	if (im->challenged || im->phase == IMAP_HANDSHAKING)
+		return false;
+	what = imap_parse_next(im->parse, &line, &err);
+	switch (what) {
+	case IMAP_MORE:
+		return false;
+	case IMAP_BROKEN:
+		err_wrap(&err, "waiting for %s", imap_waiting_for(&im->source));
+		if (im->failure.kind == ERR_NONE)
+			im->failure = err;
+		return true;
+	case IMAP_LINE:
+		on_line(im, &line);
+		return true;
+	case IMAP_BODY:
+		imap_trace_line(im, what, &line);
+		imap_fetch_part(im, what, &line);
+		return true;
+	case IMAP_OCTETS:
+		imap_fetch_octets(im, &line);
+		return true;
+	}
+	return true;
+}
+
+static bool event_pop(struct imap *im, struct source_event *ev, enum source_what *what_r)
+{
+	if (im->event_head == im->event_count) {
+		im->event_head = im->event_count = 0;
+		return false;
+	}
+	*ev = im->events[im->event_head];
+	*what_r = im->whats[im->event_head++];
+	return true;
+}
+
+static enum source_what imap_next(struct source *source, struct source_event *ev)
+{
+	struct imap *im = (struct imap *)source;
+	enum source_what what;
+
+	for (;;) {
+		if (event_pop(im, ev, &what))
+			return what;
+		if (im->failure.kind != ERR_NONE) {
+			source->err = im->failure;
+			return SOURCE_FAILED;
+		}
+		if (im->phase == IMAP_OVER) {
+			buf_consume(source->in, source->in->len);
+			return SOURCE_NEED_VERB;
+		}
+		if (sweep(im, ev, &what))
+			return what;
+		if (im->phase == IMAP_HANDSHAKING)
+			wall_holds(im);
+		work(im);
+		if (im->event_count || im->failure.kind != ERR_NONE || hear(im))
+			continue;
+		if (!source->eof)
+			break;
+		on_eof(im);
+	}
+	return !im->greeted || (im->sent_count && !im->challenged) ? SOURCE_NEED_BYTES
+								   : SOURCE_NEED_VERB;
+}
+
+/* ---- the verbs and the making
+ * -------------------------------------------------------------------- */
+
+static void imap_auth(struct source *source, const char *mechanism, const char *initial)
+{
+	struct imap_job *job = job_add((struct imap *)source, SOURCE_VERB_AUTH);
+
+	job->name = mem_copy(mechanism);
+	job->secret = mem_copy(initial);
+}
+
+static void imap_login(struct source *source, const char *user, const char *password)
+{
+	struct imap_job *job = job_add((struct imap *)source, SOURCE_VERB_AUTH);
+
+	job->login = true;
+	job->name = mem_copy(user);
+	job->secret = mem_copy(password);
+}
+
+static void imap_select(struct source *source, const char *mailbox, bool writing)
+{
+	struct imap_job *job = job_add((struct imap *)source, SOURCE_VERB_SELECT);
+
+	job->name = mem_copy(mailbox);
+	job->writing = writing;
+}
+
+static void imap_list(struct source *source, uint32_t from, bool sizes)
+{
+	struct imap_job *job = job_add((struct imap *)source, SOURCE_VERB_LIST);
+
+	job->from = from;
+	job->sizes = sizes;
+}
+
+static void imap_fetch(struct source *source, const struct source_set *set)
+{
+	job_set(job_add((struct imap *)source, SOURCE_VERB_FETCH), set);
+}
+
+static void imap_remove(struct source *source, const struct source_set *set)
+{
+	job_set(job_add((struct imap *)source, SOURCE_VERB_REMOVE), set);
+}
+
+static void imap_finish(struct source *source)
+{
+	job_add((struct imap *)source, SOURCE_VERB_FINISH);
+}
+
+static void imap_free(struct source *source)
+{
+	struct imap *im = (struct imap *)source;
+
+	while (im->jobs)
+		job_drop(im);
+	imap_parse_free(&im->parse);
+	buf_wipe(&im->line);
+	buf_free(&im->text);
+	buf_free(&im->capabilities);
+	buf_free(&im->mechanisms);
+	free(im->listed);
+	free(im->program);
+	free(im->version);
+	free(im);
+}
+
+static const struct source_ops imap_ops = {
+    .free = imap_free,
+    .next = imap_next,
+    .waiting_for = imap_waiting_for,
+    .tls_started = imap_tls_started,
+    .auth = imap_auth,
+    .respond = imap_respond,
+    .login = imap_login,
+    .select = imap_select,
+    .list = imap_list,
+    .fetch = imap_fetch,
+    .remove = imap_remove,
+    .finish = imap_finish,
+};
+
+struct source *imap_new(const struct source_params *params)
+{
+	struct imap *im = mem_new(1, sizeof *im);
+
+	im->source = (struct source){.ops = &imap_ops, .in = params->in, .tracing = params->trace};
+	im->parse = imap_parse_new(params->in);
+	im->encrypted = params->encrypted;
+	im->phase = params->encrypted ? IMAP_GREETED : IMAP_CLEAR;
+	im->program = mem_copy(params->name);
+	im->version = mem_copy(params->version);
+	return &im->source;
+}

@@ -1,0 +1,256 @@
+/*
+ * imap_mailbox: the verbs select, list and remove of the IMAP engine (RFC 3501 sections 6.3.1,
+ * 6.3.2, 6.4.6, 6.4.8; RFC 4315 UIDPLUS).
+ *
+ * Listing gathers the uids until the tagged answer, then sorts them and drops doubles: so a server
+ * may answer in any order and as often as it likes. Removing expunges by uid or not at all: without
+ * UIDPLUS or IMAP4rev2 messages are only marked, and a mailbox is never closed by CLOSE, because
+ * both would take messages that others marked.
+ */
+#include "proto/imap_engine.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
+
+/* ---- select
+ * -------------------------------------------------------------------------------------- */
+
+void imap_select_feed(struct imap *im, struct imap_job *job)
+{
+	if (job->started)
+		return;
+	job->started = true;
+	im->validity = im->next = im->exists = 0;
+	im->writable = job->writing;
+	buf_text(imap_begin(im, IMAP_STEP_SELECT), job->writing ? "SELECT " : "EXAMINE ");
+	imap_string(im, job->name);
+	imap_send(im, 0);
+}
+
+void imap_select_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
+{
+	struct source_event *ev;
+
+	(void)sent;
+	if (line->status != IMAP_OK) {
+		imap_done_refused(im);
+		return;
+	}
+	if (!im->validity) {
+		imap_fail_line(im, line,
+			       "server opened the mailbox without telling its UIDVALIDITY");
+		return;
+	}
+	if (str_is(line->code.bytes, line->code.len, "READ-ONLY"))
+		im->writable = false;
+	ev = imap_event(im, SOURCE_SELECTED);
+	ev->validity = im->validity;
+	ev->next = im->next;
+	ev->exists = im->exists;
+	ev->read_only = !im->writable;
+	imap_done(im);
+}
+
+void imap_mailbox_code(struct imap *im, const struct imap_line *line)
+{
+	uint64_t number = 0;
+	bool fine = str_number(line->args.bytes, line->args.len, UINT32_MAX, &number);
+
+	if (str_is(line->code.bytes, line->code.len, "UIDVALIDITY")) {
+		if (!fine || !number)
+			imap_fail_line(im, line, "server told a UIDVALIDITY that is none");
+		else if (imap_is_sent(im, IMAP_STEP_SELECT))
+			im->validity = (uint32_t)number;
+		else if (im->validity && im->validity != number)
+			imap_fail_line(im, line,
+				       "server changed the UIDVALIDITY of an open mailbox");
+	} else if (str_is(line->code.bytes, line->code.len, "UIDNEXT") &&
+		   imap_is_sent(im, IMAP_STEP_SELECT)) {
+		im->next = fine ? (uint32_t)number : 0;
+	}
+}
+
+void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t number)
+{
+	if (imap_token_is(&line->tokens[1], "EXISTS")) {
+		/* A message arrived since the mailbox was opened: the next uid is no longer known.
+		 */
+		if (number > im->exists && !imap_is_sent(im, IMAP_STEP_SELECT))
+			im->next = 0;
+		im->exists = number;
+	} else if (imap_token_is(&line->tokens[1], "EXPUNGE") && im->exists) {
+		im->exists--;
+	}
+}
+
+/* ---- list
+ * ---------------------------------------------------------------------------------------- */
+
+void imap_list_feed(struct imap *im, struct imap_job *job)
+{
+	if (job->started)
+		return;
+	job->started = true;
+	im->listed_count = 0;
+	im->unsorted = false;
+	if (!job->from)
+		job->from = 1;
+	if (!im->exists || (im->next && job->from >= im->next)) {
+		imap_done(im);
+		return;
+	}
+	buf_printf(imap_begin(im, IMAP_STEP_LIST), "UID FETCH %u:* (%s)", job->from,
+		   job->sizes ? "UID RFC822.SIZE" : "UID");
+	imap_send(im, 0);
+}
+
+static int by_uid(const void *a, const void *b)
+{
+	const struct imap_listed *x = a;
+	const struct imap_listed *y = b;
+
+	return (x->uid > y->uid) - (x->uid < y->uid);
+}
+
+static void listed_sort(struct imap *im)
+{
+	size_t put = 0;
+
+	if (!im->unsorted)
+		return;
+	qsort(im->listed, im->listed_count, sizeof *im->listed, by_uid);
+	for (size_t i = 0; i < im->listed_count; i++)
+		if (!put || im->listed[put - 1].uid != im->listed[i].uid)
+			im->listed[put++] = im->listed[i];
+	im->listed_count = put;
+	im->unsorted = false;
+}
+
+/* Room for one more. Doubles are dropped before anything grows, so that a server that repeats
+ * itself costs no memory; that sorting is done only once the room is used up keeps it cheap. */
+static bool listed_room(struct imap *im)
+{
+	if (im->listed_count < im->listed_room)
+		return true;
+	listed_sort(im);
+	if (im->listed_count <= im->listed_room / 2 && im->listed_room)
+		return true;
+	if (im->listed_room >= IMAP_LISTED_MAX) {
+		imap_fail(im, ERR_PROTOCOL, "server lists more messages than a mailbox can have");
+		return false;
+	}
+	im->listed_room = im->listed_room ? im->listed_room * 2 : 64;
+	im->listed = mem_resize(im->listed, im->listed_room, sizeof *im->listed);
+	return true;
+}
+
+void imap_list_note(struct imap *im, uint32_t uid, bool sized, uint64_t octets)
+{
+	const struct imap_job *job = im->jobs;
+
+	if (!job || uid < job->from || (job->sizes && !sized))
+		return;
+	if (!listed_room(im))
+		return;
+	if (im->listed_count && im->listed[im->listed_count - 1].uid >= uid)
+		im->unsorted = true;
+	im->listed[im->listed_count++] =
+	    (struct imap_listed){.uid = uid, .octets = job->sizes ? octets : 0};
+}
+
+void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
+{
+	(void)sent;
+	if (line->status != IMAP_OK) {
+		imap_done_refused(im);
+		return;
+	}
+	listed_sort(im);
+	im->sweep.what = SOURCE_LISTED;
+	im->sweep.at = 0;
+	im->sweep.end = im->listed_count;
+}
+
+/* ---- remove
+ * -------------------------------------------------------------------------------------- */
+
+static bool expunges(const struct imap *im)
+{
+	return imap_offers(im, "UIDPLUS") || imap_offers(im, "IMAP4rev2");
+}
+
+void imap_remove_feed(struct imap *im, struct imap_job *job)
+{
+	while (job->said < job->count && !job->refused && im->sent_count < 2 * IMAP_FETCHES_MAX) {
+		struct buf *line = imap_begin(im, IMAP_STEP_STORE);
+		const uint32_t *numbers = job->numbers + job->said;
+		size_t fitted;
+
+		job->started = true;
+		buf_text(line, "UID STORE ");
+		fitted = imap_set(line, numbers, job->count - job->said, SET_ROOM);
+		job->said += fitted;
+		buf_text(line, " +FLAGS.SILENT (\\Deleted)");
+		imap_send(im, 0);
+		if (!expunges(im))
+			continue;
+		buf_text(imap_begin(im, IMAP_STEP_EXPUNGE), "UID EXPUNGE ");
+		imap_set(line, numbers, fitted, SET_ROOM);
+		imap_send(im, 0);
+	}
+	if (im->sent_count)
+		return;
+	if (!job->refused) {
+		imap_done(im);
+		return;
+	}
+	buf_clear(&im->text);
+	buf_text(&im->text, job->text);
+	snprintf(im->code, sizeof im->code, "%s", job->code);
+	imap_done_refused(im);
+}
+
+/* The job goes on with what is in flight; its first refusal is what its DONE will tell. */
+static void remove_refused(struct imap *im)
+{
+	struct imap_job *job = im->jobs;
+
+	if (job->refused)
+		return;
+	job->refused = true;
+	job->text = mem_copy(buf_string(&im->text));
+	job->code = mem_copy(im->code);
+}
+
+static void removed(struct imap *im, size_t end)
+{
+	im->sweep.what = SOURCE_REMOVED;
+	im->sweep.at = im->jobs->heard;
+	im->sweep.end = end;
+}
+
+void imap_store_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
+{
+	im->jobs->marked = line->status == IMAP_OK;
+	if (!im->jobs->marked)
+		remove_refused(im);
+	if (im->sent_count && im->sent[0].step == IMAP_STEP_EXPUNGE)
+		return;
+	if (im->jobs->marked)
+		removed(im, sent->end);
+	im->jobs->heard = sent->end;
+}
+
+void imap_expunge_answer(struct imap *im, const struct imap_sent *sent,
+			 const struct imap_line *line)
+{
+	if (line->status != IMAP_OK)
+		remove_refused(im);
+	else if (im->jobs->marked)
+		removed(im, sent->end);
+	im->jobs->heard = sent->end;
+}
