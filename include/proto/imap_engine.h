@@ -1,7 +1,8 @@
 /*
  * imap_engine: what the files of the IMAP engine share; nobody else includes it.
  *
- *     imap.c          the table of steps, the loop, greeting to login, LOGOUT
+ *     imap.c          the table of steps, the loop, what responses lead to
+ *     imap_login.c    from the greeting to the login
  *     imap_command.c  how commands are written, and the trace
  *     imap_mailbox.c  select, list, remove
  *     imap_fetch.c    FETCH responses and the verb fetch
@@ -162,8 +163,7 @@ struct imap_step_ops {
 
 extern const struct imap_step_ops imap_steps[IMAP_STEPS];
 
-/* ---- imap.c
- * -------------------------------------------------------------------------------------- */
+/* ---- imap.c -------------------------------------------------------------------------------- */
 
 /* The session is over, once the events that wait are told. Returns im->failure for the words of
  * the server; the first failure stays. */
@@ -177,14 +177,36 @@ struct source_event *imap_event(struct imap *im, enum source_what what);
 void imap_done(struct imap *im);
 void imap_done_refused(struct imap *im);
 
-bool imap_offers(const struct imap *im, const char *capability);
+/* Forgets the job at work without a word. */
+void imap_job_drop(struct imap *im);
+
 bool imap_is_sent(const struct imap *im, enum imap_step step);
 
 /* Sets number and key. */
 void imap_name(struct imap *im, struct source_event *ev, uint32_t uid);
 
-/* ---- imap_command.c
- * ------------------------------------------------------------------------------ */
+/* ---- imap_login.c -------------------------------------------------------------------------- */
+
+void imap_greeting_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_capability_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_starttls_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_auth_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_auth_feed(struct imap *im, struct imap_job *job);
+void imap_tls_started(struct source *source);
+void imap_respond(struct source *source, const char *base64);
+
+/* "+ ..." */
+void imap_continue(struct imap *im, const struct imap_line *line);
+
+/* Between the answer to STARTTLS and the handshake: fails the session if anything was sent. */
+bool imap_wall_holds(struct imap *im);
+
+/* The capabilities, from the arguments of a response code or from a response. */
+void imap_learn_span(struct imap *im, struct imap_span span);
+void imap_learn_line(struct imap *im, const struct imap_line *line);
+bool imap_offers(const struct imap *im, const char *capability);
+
+/* ---- imap_command.c ------------------------------------------------------------------------ */
 
 /* A command: begin, text or strings appended to the returned im->line, send. */
 struct buf *imap_begin(struct imap *im, enum imap_step step);
@@ -209,8 +231,7 @@ void imap_say_id(struct imap *im);
 
 void imap_trace_line(struct imap *im, enum imap_what what, const struct imap_line *line);
 
-/* ---- imap_mailbox.c
- * ------------------------------------------------------------------------------ */
+/* ---- imap_mailbox.c ------------------------------------------------------------------------ */
 
 void imap_select_feed(struct imap *im, struct imap_job *job);
 void imap_select_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
@@ -229,8 +250,7 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 /* A FETCH response for a list that is under way. */
 void imap_list_note(struct imap *im, uint32_t uid, bool sized, uint64_t octets);
 
-/* ---- imap_fetch.c
- * -------------------------------------------------------------------------------- */
+/* ---- imap_fetch.c -------------------------------------------------------------------------- */
 
 void imap_fetch_feed(struct imap *im, struct imap_job *job);
 void imap_fetch_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);

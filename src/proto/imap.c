@@ -1,12 +1,10 @@
 /*
- * imap: the IMAP engine, from the greeting to LOGOUT (RFC 3501, 9051; RFC 2595 and 8314 STARTTLS,
- * RFC 4959 SASL-IR, RFC 2971 ID).
+ * imap: the middle of the IMAP engine (RFC 3501, 9051): the table of its steps, the loop that its
+ * driver turns, and what responses lead to.
  *
  * Its states are the commands in flight, oldest first; the table of steps names each, says whether
- * it may be sent in clear, and what its answer leads to. STARTTLS is a wall: what came before it is
- * forgotten, and whatever would lead around it (PREAUTH, a refusal, octets behind its answer) ends
- * the session. Tagged answers must come in the order of the commands; untagged ones may come at any
- * moment and are taken by their type.
+ * it may be sent in clear, and what its answer leads to. Tagged answers must come in the order of
+ * the commands; untagged ones may come at any moment and are taken by their type.
  */
 #include "proto/imap.h"
 
@@ -19,10 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADVICE "nothing was sent. If your provider serves only port 993, set tls: implicit."
-
-/* ---- what all files use
- * -------------------------------------------------------------------------- */
+/* ---- what all files use -------------------------------------------------------------------- */
 
 struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words)
 {
@@ -72,8 +67,7 @@ void imap_name(struct imap *im, struct source_event *ev, uint32_t uid)
 	ev->key = im->key;
 }
 
-/* ---- jobs
- * ---------------------------------------------------------------------------------------- */
+/* ---- jobs ---------------------------------------------------------------------------------- */
 
 static struct imap_job *job_add(struct imap *im, enum source_verb verb)
 {
@@ -97,7 +91,7 @@ static void job_set(struct imap_job *job, const struct source_set *set)
 }
 
 /* Forgets the first job. */
-static void job_drop(struct imap *im)
+void imap_job_drop(struct imap *im)
 {
 	struct imap_job *job = im->jobs;
 
@@ -114,7 +108,7 @@ static void job_drop(struct imap *im)
 void imap_done(struct imap *im)
 {
 	imap_event(im, SOURCE_DONE)->verb = im->jobs->verb;
-	job_drop(im);
+	imap_job_drop(im);
 }
 
 void imap_done_refused(struct imap *im)
@@ -125,304 +119,10 @@ void imap_done_refused(struct imap *im)
 	ev->refused = true;
 	ev->text = buf_string(&im->text);
 	ev->code = im->code;
-	job_drop(im);
+	imap_job_drop(im);
 }
 
-/* ---- capabilities
- * -------------------------------------------------------------------------------- */
-
-static void learn_begin(struct imap *im)
-{
-	buf_clear(&im->capabilities);
-	im->fresh = true;
-}
-
-static void learn(struct imap *im, const unsigned char *word, size_t len)
-{
-	struct buf *all = &im->capabilities;
-
-	if (!len || all->len + len + 1 > IMAP_CAPABILITIES_MAX)
-		return;
-	if (all->len)
-		buf_text(all, " ");
-	buf_append(all, word, len);
-}
-
-static void learn_span(struct imap *im, struct imap_span span)
-{
-	learn_begin(im);
-	while (span.len) {
-		const unsigned char *space = memchr(span.bytes, ' ', span.len);
-		size_t len = space ? (size_t)(space - span.bytes) : span.len;
-
-		learn(im, span.bytes, len);
-		len += space != NULL;
-		span.bytes += len;
-		span.len -= len;
-	}
-}
-
-static void learn_line(struct imap *im, const struct imap_line *line)
-{
-	learn_begin(im);
-	for (size_t i = 1; i < line->count; i++)
-		if (line->tokens[i].kind == IMAP_ATOM)
-			learn(im, line->tokens[i].bytes, line->tokens[i].len);
-}
-
-static void forget(struct imap *im)
-{
-	buf_clear(&im->capabilities);
-	im->fresh = false;
-}
-
-/* The next word at or behind *at; NULL at the end. */
-static const unsigned char *next_word(const struct buf *all, size_t *at, size_t *len_r)
-{
-	const unsigned char *word = all->data + *at;
-	const unsigned char *space;
-
-	if (*at >= all->len)
-		return NULL;
-	space = memchr(word, ' ', all->len - *at);
-	*len_r = space ? (size_t)(space - word) : all->len - *at;
-	*at += *len_r + 1;
-	return word;
-}
-
-bool imap_offers(const struct imap *im, const char *capability)
-{
-	const unsigned char *word;
-	size_t at = 0;
-	size_t len;
-
-	while ((word = next_word(&im->capabilities, &at, &len)))
-		if (str_is(word, len, capability))
-			return true;
-	return false;
-}
-
-static const char *mechanisms(struct imap *im)
-{
-	static const char prefix[] = "AUTH=";
-	const unsigned char *word;
-	size_t at = 0;
-	size_t len;
-
-	buf_clear(&im->mechanisms);
-	while ((word = next_word(&im->capabilities, &at, &len))) {
-		if (!str_begins(word, len, prefix) || len == strlen(prefix))
-			continue;
-		if (im->mechanisms.len)
-			buf_text(&im->mechanisms, " ");
-		for (size_t i = strlen(prefix); i < len; i++) {
-			char c = (char)toupper(word[i]);
-
-			buf_append(&im->mechanisms, &c, 1);
-		}
-	}
-	return buf_string(&im->mechanisms);
-}
-
-/* ---- from the greeting to the login
- * -------------------------------------------------------------- */
-
-static void offer(struct imap *im)
-{
-	struct source_event *ev = imap_event(im, SOURCE_AUTH_OFFERED);
-
-	im->phase = IMAP_OFFERED;
-	ev->mechanisms = mechanisms(im);
-	ev->initial_response = imap_offers(im, "SASL-IR");
-	ev->login_command = !imap_offers(im, "LOGINDISABLED");
-}
-
-static void ready(struct imap *im)
-{
-	im->phase = IMAP_LOGGED_IN;
-	im->id_due = im->program && imap_offers(im, "ID");
-	imap_event(im, SOURCE_READY)->capabilities = buf_string(&im->capabilities);
-}
-
-/* The capabilities are known: on to what they allow. */
-static void go_on(struct imap *im)
-{
-	if (!im->encrypted && imap_offers(im, "STARTTLS"))
-		imap_say(im, IMAP_STEP_STARTTLS, "STARTTLS");
-	else if (!im->encrypted)
-		imap_fail(im, ERR_TLS, "server does not offer STARTTLS; " ADVICE);
-	else if (im->authenticated)
-		ready(im);
-	else
-		offer(im);
-}
-
-static void answer_greeting(struct imap *im, const struct imap_sent *sent,
-			    const struct imap_line *line)
-{
-	(void)sent;
-	im->greeted = true;
-	if (line->form != IMAP_UNTAGGED ||
-	    (line->status != IMAP_OK && line->status != IMAP_PREAUTH)) {
-		imap_fail_line(im, line, "server does not greet as an IMAP server does");
-		return;
-	}
-	if (line->status == IMAP_PREAUTH && !im->encrypted) {
-		err_server(
-		    imap_fail(im, ERR_TLS,
-			      "server greets as if logged in already (PREAUTH), which leaves "
-			      "no way to encrypt; " ADVICE),
-		    line->raw.bytes, line->raw.len);
-		return;
-	}
-	im->authenticated = line->status == IMAP_PREAUTH;
-	if (im->fresh && (im->encrypted || imap_offers(im, "STARTTLS")))
-		go_on(im);
-	else
-		imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
-}
-
-static void answer_capability(struct imap *im, const struct imap_sent *sent,
-			      const struct imap_line *line)
-{
-	(void)sent;
-	if (im->encrypted && (line->status != IMAP_OK || !im->fresh))
-		imap_fail_line(im, line, "server does not tell its capabilities");
-	else
-		go_on(im);
-}
-
-static void answer_starttls(struct imap *im, const struct imap_sent *sent,
-			    const struct imap_line *line)
-{
-	(void)sent;
-	if (line->status != IMAP_OK) {
-		err_server(imap_fail(im, ERR_TLS, "server refused STARTTLS; " ADVICE),
-			   line->text.bytes, line->text.len);
-		return;
-	}
-	im->phase = IMAP_HANDSHAKING;
-	if (!im->source.in->len)
-		imap_event(im, SOURCE_START_TLS);
-}
-
-/* What stands behind the answer to STARTTLS came in clear, perhaps from another: it would be taken
- * for something the server said inside TLS. */
-static bool wall_holds(struct imap *im)
-{
-	if (im->source.in->len)
-		imap_fail(im, ERR_TLS,
-			  "server sent data behind its answer to STARTTLS, outside of the "
-			  "encryption that was to begin; nothing was sent");
-	return !im->source.in->len;
-}
-
-static void imap_tls_started(struct source *source)
-{
-	struct imap *im = (struct imap *)source;
-
-	if (im->phase != IMAP_HANDSHAKING || !wall_holds(im))
-		return;
-	forget(im);
-	im->exists = im->validity = im->next = 0;
-	im->encrypted = true;
-	im->phase = IMAP_GREETED;
-	imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
-}
-
-/* ---- login
- * --------------------------------------------------------------------------------------- */
-
-static void auth_feed(struct imap *im, struct imap_job *job)
-{
-	bool at_once = job->secret && imap_offers(im, "SASL-IR");
-	struct buf *line;
-	size_t secret_at;
-
-	if (job->started)
-		return;
-	job->started = true;
-	im->fresh = im->cancelled = false;
-	im->challenges = 0;
-	line = imap_begin(im, job->login ? IMAP_STEP_LOGIN : IMAP_STEP_AUTHENTICATE);
-	buf_text(line, job->login ? "LOGIN " : "AUTHENTICATE ");
-	if (!job->login)
-		buf_printf(line, at_once ? "%s " : "%s", job->name);
-	secret_at = job->login || at_once ? line->len : 0;
-	if (job->login) {
-		imap_string(im, job->name);
-		buf_text(line, " ");
-		imap_string(im, job->secret);
-	} else if (at_once) {
-		buf_text(line, job->secret);
-	}
-	imap_send(im, secret_at);
-	if (job->login || at_once)
-		mem_free_secret(&job->secret);
-}
-
-static void answer_auth(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
-{
-	(void)sent;
-	im->challenged = false;
-	if (line->status != IMAP_OK) {
-		imap_done_refused(im);
-		return;
-	}
-	if (im->cancelled) {
-		imap_fail_line(im, line, "server accepted a login that was cancelled");
-		return;
-	}
-	im->authenticated = true;
-	job_drop(im);
-	if (im->fresh)
-		go_on(im);
-	else
-		imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
-}
-
-/* "+" is asked for by a literal, or it is a challenge. */
-static void on_continue(struct imap *im, const struct imap_line *line)
-{
-	struct imap_job *job = im->jobs;
-	struct source_event *ev;
-
-	if (im->sent_count == 1 && im->line.len) {
-		imap_send_rest(im);
-		return;
-	}
-	if (!im->sent_count || im->sent[0].step != IMAP_STEP_AUTHENTICATE || im->cancelled) {
-		imap_fail_line(im, line, "server asks for more where there is no more");
-		return;
-	}
-	if (++im->challenges > IMAP_CHALLENGES_MAX) {
-		imap_fail(im, ERR_PROTOCOL, "server asks without end during AUTHENTICATE");
-		return;
-	}
-	if (job->secret) {
-		imap_send_answer(im, strcmp(job->secret, "=") != 0 ? job->secret : "", true);
-		mem_free_secret(&job->secret);
-		return;
-	}
-	im->challenged = true;
-	ev = imap_event(im, SOURCE_CHALLENGE);
-	ev->bytes = line->text.bytes;
-	ev->len = line->text.len;
-}
-
-static void imap_respond(struct source *source, const char *base64)
-{
-	struct imap *im = (struct imap *)source;
-
-	if (!im->challenged)
-		return;
-	im->challenged = false;
-	im->cancelled = !base64;
-	imap_send_answer(im, base64 ? base64 : "*", base64 != NULL);
-}
-
-/* ---- finish
- * -------------------------------------------------------------------------------------- */
+/* ---- finish -------------------------------------------------------------------------------- */
 
 static void finish_feed(struct imap *im, struct imap_job *job)
 {
@@ -443,8 +143,7 @@ static void answer_logout(struct imap *im, const struct imap_sent *sent,
 		imap_done_refused(im);
 }
 
-/* ---- the table
- * ----------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 static void answer_id(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
 {
@@ -454,11 +153,11 @@ static void answer_id(struct imap *im, const struct imap_sent *sent, const struc
 }
 
 const struct imap_step_ops imap_steps[] = {
-    [IMAP_STEP_GREETING] = {"the greeting", true, answer_greeting},
-    [IMAP_STEP_CAPABILITY] = {"the answer to CAPABILITY", true, answer_capability},
-    [IMAP_STEP_STARTTLS] = {"the answer to STARTTLS", true, answer_starttls},
-    [IMAP_STEP_AUTHENTICATE] = {"the answer to AUTHENTICATE", false, answer_auth},
-    [IMAP_STEP_LOGIN] = {"the answer to LOGIN", false, answer_auth},
+    [IMAP_STEP_GREETING] = {"the greeting", true, imap_greeting_answer},
+    [IMAP_STEP_CAPABILITY] = {"the answer to CAPABILITY", true, imap_capability_answer},
+    [IMAP_STEP_STARTTLS] = {"the answer to STARTTLS", true, imap_starttls_answer},
+    [IMAP_STEP_AUTHENTICATE] = {"the answer to AUTHENTICATE", false, imap_auth_answer},
+    [IMAP_STEP_LOGIN] = {"the answer to LOGIN", false, imap_auth_answer},
     [IMAP_STEP_ID] = {"the answer to ID", false, answer_id},
     [IMAP_STEP_SELECT] = {"the answer to SELECT", false, imap_select_answer},
     [IMAP_STEP_LIST] = {"the list of messages", false, imap_list_answer},
@@ -474,7 +173,7 @@ static const struct {
 	enum imap_phase phase; /* where the verb may be said */
 	void (*feed)(struct imap *im, struct imap_job *job);
 } verbs[SOURCE_VERBS] = {
-    [SOURCE_VERB_AUTH] = {IMAP_OFFERED, auth_feed},
+    [SOURCE_VERB_AUTH] = {IMAP_OFFERED, imap_auth_feed},
     [SOURCE_VERB_SELECT] = {IMAP_LOGGED_IN, imap_select_feed},
     [SOURCE_VERB_LIST] = {IMAP_LOGGED_IN, imap_list_feed},
     [SOURCE_VERB_FETCH] = {IMAP_LOGGED_IN, imap_fetch_feed},
@@ -493,8 +192,7 @@ static const char *imap_waiting_for(const struct source *source)
 	return im->sent_count ? imap_steps[im->sent[0].step].name : "the next command";
 }
 
-/* ---- what the server says
- * ------------------------------------------------------------------------ */
+/* ---- what the server says ------------------------------------------------------------------ */
 
 static void keep_text(struct imap *im, const struct imap_line *line)
 {
@@ -531,7 +229,7 @@ static void on_status(struct imap *im, const struct imap_line *line)
 {
 	keep_text(im, line);
 	if (!strcmp(im->code, "CAPABILITY"))
-		learn_span(im, line->args);
+		imap_learn_span(im, line->args);
 	if (!strcmp(im->code, "ALERT") && im->encrypted) {
 		struct source_event *ev = imap_event(im, SOURCE_NOTICE);
 
@@ -540,7 +238,7 @@ static void on_status(struct imap *im, const struct imap_line *line)
 	}
 	if (line->form == IMAP_UNTAGGED && line->status == IMAP_BYE)
 		on_bye(im, line);
-	else if (line->form == IMAP_UNTAGGED)
+	else if (line->form == IMAP_UNTAGGED && im->encrypted)
 		imap_mailbox_code(im, line);
 }
 
@@ -551,7 +249,7 @@ static void on_untagged(struct imap *im, const struct imap_line *line)
 	if (line->rest || (line->count > 1 && imap_token_is(&line->tokens[1], "FETCH"))) {
 		imap_fetch_part(im, IMAP_LINE, line);
 	} else if (imap_token_is(&line->tokens[0], "CAPABILITY")) {
-		learn_line(im, line);
+		imap_learn_line(im, line);
 	} else if (line->count > 1 && imap_token_number(&line->tokens[0], UINT32_MAX, &number)) {
 		imap_mailbox_number(im, line, (uint32_t)number);
 	}
@@ -589,17 +287,16 @@ static void on_line(struct imap *im, const struct imap_line *line)
 	if (im->failure.kind != ERR_NONE)
 		return;
 	if (!im->greeted)
-		answer_greeting(im, NULL, line);
+		imap_greeting_answer(im, NULL, line);
 	else if (line->form == IMAP_CONTINUE)
-		on_continue(im, line);
+		imap_continue(im, line);
 	else if (line->form == IMAP_TAGGED)
 		on_tagged(im, line);
 	else if (line->status == IMAP_NO_STATUS)
 		on_untagged(im, line);
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------------------------ */
+/* ---- the loop ------------------------------------------------------------------------------ */
 
 /* Sends what may be sent for the job at work. */
 static void work(struct imap *im)
@@ -727,7 +424,7 @@ static enum source_what imap_next(struct source *source, struct source_event *ev
 		if (sweep(im, ev, &what))
 			return what;
 		if (im->phase == IMAP_HANDSHAKING)
-			wall_holds(im);
+			imap_wall_holds(im);
 		work(im);
 		if (im->event_count || im->failure.kind != ERR_NONE || hear(im))
 			continue;
@@ -739,8 +436,7 @@ static enum source_what imap_next(struct source *source, struct source_event *ev
 								   : SOURCE_NEED_VERB;
 }
 
-/* ---- the verbs and the making
- * -------------------------------------------------------------------- */
+/* ---- the verbs and the making -------------------------------------------------------------- */
 
 static void imap_auth(struct source *source, const char *mechanism, const char *initial)
 {
@@ -795,7 +491,7 @@ static void imap_free(struct source *source)
 	struct imap *im = (struct imap *)source;
 
 	while (im->jobs)
-		job_drop(im);
+		imap_job_drop(im);
 	imap_parse_free(&im->parse);
 	buf_wipe(&im->line);
 	buf_free(&im->text);

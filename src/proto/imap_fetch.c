@@ -15,8 +15,7 @@
 
 enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
 
-/* ---- the verb
- * ------------------------------------------------------------------------------------ */
+/* ---- the verb ------------------------------------------------------------------------------ */
 
 void imap_fetch_feed(struct imap *im, struct imap_job *job)
 {
@@ -76,8 +75,7 @@ static unsigned char *awaited(struct imap *im, uint32_t uid)
 	return NULL;
 }
 
-/* ---- items
- * --------------------------------------------------------------------------------------- */
+/* ---- items --------------------------------------------------------------------------------- */
 
 static bool item_uid(struct imap_message *message, const struct imap_token *value)
 {
@@ -144,8 +142,7 @@ static bool items(struct imap_message *message, const struct imap_line *line, bo
 	return body;
 }
 
-/* ---- responses
- * ----------------------------------------------------------------------------------- */
+/* ---- responses ----------------------------------------------------------------------------- */
 
 static void begin_body(struct imap *im, const struct imap_line *line)
 {

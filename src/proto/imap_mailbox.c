@@ -16,8 +16,7 @@
 
 enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
 
-/* ---- select
- * -------------------------------------------------------------------------------------- */
+/* ---- select -------------------------------------------------------------------------------- */
 
 void imap_select_feed(struct imap *im, struct imap_job *job)
 {
@@ -87,8 +86,7 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 	}
 }
 
-/* ---- list
- * ---------------------------------------------------------------------------------------- */
+/* ---- list ---------------------------------------------------------------------------------- */
 
 void imap_list_feed(struct imap *im, struct imap_job *job)
 {
@@ -175,8 +173,7 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 	im->sweep.end = im->listed_count;
 }
 
-/* ---- remove
- * -------------------------------------------------------------------------------------- */
+/* ---- remove -------------------------------------------------------------------------------- */
 
 static bool expunges(const struct imap *im)
 {

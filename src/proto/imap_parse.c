@@ -79,8 +79,7 @@ static bool is_end(unsigned char c)
 	return c == '\r' || c == '\n';
 }
 
-/* ---- tokens
- * -------------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------------------------- */
 
 static int add_token(struct imap_parse *p, enum imap_kind kind, size_t end, struct err *err)
 {
@@ -126,8 +125,7 @@ static int hand_out(struct imap_parse *p, struct imap_line *line_r, size_t raw, 
 	return what;
 }
 
-/* ---- the text of a status
- * ------------------------------------------------------------------------ */
+/* ---- the text of a status ------------------------------------------------------------------ */
 
 static enum imap_status status_of(const struct imap_token *token, enum imap_form form)
 {
@@ -200,8 +198,7 @@ static int in_text(struct imap_parse *p, struct imap_line *line_r, struct err *e
 	return hand_out(p, line_r, raw, IMAP_LINE);
 }
 
-/* ---- the states
- * ---------------------------------------------------------------------------------- */
+/* ---- the states ---------------------------------------------------------------------------- */
 
 static int in_tag(struct imap_parse *p, struct imap_line *line_r, struct err *err)
 {
@@ -507,8 +504,7 @@ enum imap_what imap_parse_next(struct imap_parse *p, struct imap_line *line, str
 	return (enum imap_what)what;
 }
 
-/* ---- what tokens say
- * ----------------------------------------------------------------------------- */
+/* ---- what tokens say ----------------------------------------------------------------------- */
 
 bool imap_token_is(const struct imap_token *token, const char *word)
 {
