@@ -21,7 +21,8 @@
 enum {
 	IMAP_SENT_MAX = 8,
 	IMAP_EVENTS_MAX = 8,
-	IMAP_CUTS_MAX = 2,    /* literals in one command */
+	IMAP_CUTS_MAX = 2, /* literals in one command */
+	IMAP_STORES_MAX = 4,
 	IMAP_FETCHES_MAX = 2, /* commands of a fetch or remove in flight */
 	IMAP_CHALLENGES_MAX = 16,
 	IMAP_CAPABILITIES_MAX = 8192,
@@ -102,57 +103,58 @@ struct imap_message {
 struct imap {
 	struct source source;
 	struct imap_parse *parse;
-	struct err failure; /* told once the events before it are */
-	enum imap_phase phase;
 	char *program; /* for ID */
 	char *version;
+	struct imap_job *jobs;
 
+	/* What was sent and is not answered, oldest first. */
 	struct imap_sent sent[IMAP_SENT_MAX];
 	size_t sent_count;
-	unsigned tags;
 	struct buf line;	    /* the command that is written, or what of it waits for "+" */
 	size_t cuts[IMAP_CUTS_MAX]; /* where it waits */
 	size_t cut_count;
-	enum imap_step saying;
 
-	enum source_what whats[IMAP_EVENTS_MAX];
+	/* What is to be told. */
 	struct source_event events[IMAP_EVENTS_MAX];
 	size_t event_head;
 	size_t event_count;
 	struct buf text; /* the words of the last status */
-	char code[IMAP_CODE_MAX];
-	char key[16];
+	struct {
+		size_t at, end; /* of the job's numbers, or of listed */
+		enum source_what what;
+		bool active;
+	} sweep;
+
+	struct buf capabilities;
+	struct buf mechanisms;
+	struct imap_message message;
+	struct imap_listed *listed;
+	size_t listed_count;
+	size_t listed_room;
+
+	enum source_what whats[IMAP_EVENTS_MAX];
+	struct err failure; /* told once the events before it are */
+	enum imap_phase phase;
+	enum imap_step saying;
+	unsigned tags;
+	unsigned challenges;
+	uint32_t validity;
+	uint32_t next;
+	uint32_t exists;
 
 	bool greeted;
 	bool encrypted;
 	bool authenticated;
-	bool fresh; /* capabilities came since this was cleared */
-	bool id_due;
-	struct buf capabilities;
-	struct buf mechanisms;
-
-	unsigned challenges;
+	bool fresh;	 /* capabilities came since this was cleared */
+	bool id_due;	 /* ID goes with the next command */
 	bool challenged; /* the driver owes a response */
 	bool cancelled;
 	bool bye;
-
-	struct imap_job *jobs;
-	struct {
-		enum source_what what; /* 0: none */
-		size_t at, end;
-	} sweep;
-
-	uint32_t validity;
-	uint32_t next;
-	uint32_t exists;
 	bool writable;
-
-	struct imap_listed *listed;
-	size_t listed_count, listed_room;
-	bool unsorted;
-
-	struct imap_message message;
-	bool strayed; /* a body came that could not be matched to a message */
+	bool unsorted; /* listed is not in order, or has doubles */
+	bool strayed;  /* a body came that could not be matched to a message */
+	char key[16];
+	char code[IMAP_CODE_MAX];
 };
 
 struct imap_step_ops {
@@ -172,6 +174,10 @@ void imap_fail_line(struct imap *im, const struct imap_line *line, const char *w
 
 /* Queues an event; the fields of the returned one are for the caller to fill. */
 struct source_event *imap_event(struct imap *im, enum source_what what);
+
+/* Queues an event for each number in the range: LISTED, or GONE, REFUSED (with the server's last
+ * words) for those not answered, or REMOVED. */
+void imap_sweep(struct imap *im, enum source_what what, size_t from, size_t end);
 
 /* The job at work is done: queues DONE and forgets the job. */
 void imap_done(struct imap *im);

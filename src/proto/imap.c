@@ -69,6 +69,14 @@ void imap_name(struct imap *im, struct source_event *ev, uint32_t uid)
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
+void imap_sweep(struct imap *im, enum source_what what, size_t from, size_t end)
+{
+	im->sweep.active = true;
+	im->sweep.what = what;
+	im->sweep.at = from;
+	im->sweep.end = end;
+}
+
 static struct imap_job *job_add(struct imap *im, enum source_verb verb)
 {
 	struct imap_job **last = &im->jobs;
@@ -319,7 +327,7 @@ static bool sweep(struct imap *im, struct source_event *ev, enum source_what *wh
 {
 	struct imap_job *job = im->jobs;
 
-	while (im->sweep.what && im->sweep.at < im->sweep.end) {
+	while (im->sweep.active && im->sweep.at < im->sweep.end) {
 		size_t at = im->sweep.at++;
 
 		*what_r = im->sweep.what;
@@ -337,13 +345,13 @@ static bool sweep(struct imap *im, struct source_event *ev, enum source_what *wh
 		}
 		return true;
 	}
-	if (im->sweep.what == SOURCE_LISTED) {
+	if (im->sweep.active && im->sweep.what == SOURCE_LISTED) {
 		free(im->listed);
 		im->listed = NULL;
 		im->listed_count = im->listed_room = 0;
 		imap_done(im);
 	}
-	im->sweep.what = SOURCE_FAILED;
+	im->sweep.active = false;
 	return false;
 }
 

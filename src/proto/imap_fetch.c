@@ -39,16 +39,16 @@ void imap_fetch_feed(struct imap *im, struct imap_job *job)
 void imap_fetch_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
 {
 	struct imap_job *job = im->jobs;
+	enum source_what what = SOURCE_REFUSED;
 
-	im->sweep.what = SOURCE_REFUSED;
 	if (line->status == IMAP_OK && im->strayed) {
 		buf_clear(&im->text);
 		buf_text(&im->text, "server sent a body without its UID");
 	} else if (line->status == IMAP_OK) {
-		im->sweep.what = SOURCE_GONE;
+		what = SOURCE_GONE;
 	}
-	im->sweep.at = job->heard;
-	im->sweep.end = job->heard = sent->end;
+	imap_sweep(im, what, job->heard, sent->end);
+	job->heard = sent->end;
 }
 
 /* Where in the job at work a uid stands that was asked for and is not answered; NULL if nowhere. */

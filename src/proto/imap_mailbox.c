@@ -168,9 +168,7 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 		return;
 	}
 	listed_sort(im);
-	im->sweep.what = SOURCE_LISTED;
-	im->sweep.at = 0;
-	im->sweep.end = im->listed_count;
+	imap_sweep(im, SOURCE_LISTED, 0, im->listed_count);
 }
 
 /* ---- remove -------------------------------------------------------------------------------- */
@@ -182,7 +180,7 @@ static bool expunges(const struct imap *im)
 
 void imap_remove_feed(struct imap *im, struct imap_job *job)
 {
-	while (job->said < job->count && !job->refused && im->sent_count < 2 * IMAP_FETCHES_MAX) {
+	while (job->said < job->count && !job->refused && im->sent_count < IMAP_STORES_MAX) {
 		struct buf *line = imap_begin(im, IMAP_STEP_STORE);
 		const uint32_t *numbers = job->numbers + job->said;
 		size_t fitted;
@@ -223,13 +221,6 @@ static void remove_refused(struct imap *im)
 	job->code = mem_copy(im->code);
 }
 
-static void removed(struct imap *im, size_t end)
-{
-	im->sweep.what = SOURCE_REMOVED;
-	im->sweep.at = im->jobs->heard;
-	im->sweep.end = end;
-}
-
 void imap_store_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
 {
 	im->jobs->marked = line->status == IMAP_OK;
@@ -238,7 +229,7 @@ void imap_store_answer(struct imap *im, const struct imap_sent *sent, const stru
 	if (im->sent_count && im->sent[0].step == IMAP_STEP_EXPUNGE)
 		return;
 	if (im->jobs->marked)
-		removed(im, sent->end);
+		imap_sweep(im, SOURCE_REMOVED, im->jobs->heard, sent->end);
 	im->jobs->heard = sent->end;
 }
 
@@ -248,6 +239,6 @@ void imap_expunge_answer(struct imap *im, const struct imap_sent *sent,
 	if (line->status != IMAP_OK)
 		remove_refused(im);
 	else if (im->jobs->marked)
-		removed(im, sent->end);
+		imap_sweep(im, SOURCE_REMOVED, im->jobs->heard, sent->end);
 	im->jobs->heard = sent->end;
 }

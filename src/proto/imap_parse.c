@@ -333,14 +333,12 @@ static int in_atom(struct imap_parse *p, struct imap_line *line_r, struct err *e
 	for (; at < p->in->len; at++) {
 		unsigned char c = base[at];
 
+		if (c < ' ' || c == 0x7f || (!p->section && (c == ' ' || c == '(' || c == ')')))
+			break;
 		if (p->fetch && c == '[')
 			p->section = true;
 		else if (c == ']')
 			p->section = false;
-		else if (!p->section && (c == ' ' || c == '(' || c == ')'))
-			break;
-		else if (c < ' ' || c == 0x7f)
-			break;
 	}
 	p->at = at;
 	if (at == p->in->len)
