@@ -1,5 +1,5 @@
 /*
- * digest: SHA-256 and random octets, from GnuTLS.
+ * digest: SHA-256, from GnuTLS.
  */
 #ifndef MAILHAUL_IO_DIGEST_H
 #define MAILHAUL_IO_DIGEST_H

@@ -18,14 +18,16 @@ struct disk_job {
 
 struct disk;
 
-/* work runs on the thread with a list of all jobs that waited, in the order they came. */
+/* work runs on the thread with a list of all jobs that waited, in the order they came; it must
+ * leave the links as they are. Fails with ERR_INTERNAL. */
 struct disk *disk_new(struct loop *loop, void (*work)(void *ctx, struct disk_job *jobs), void *ctx,
 		      struct err *err);
 
 /* The job belongs to the disk until its done. Keeps the loop alive while jobs are under way. */
 void disk_submit(struct disk *disk, struct disk_job *job);
 
-/* Waits for the jobs under way (their done is not called any more), ends the thread, frees. */
+/* Waits until all that was submitted is worked on (done is not called any more), ends the thread,
+ * frees. */
 void disk_free(struct disk **disk);
 
 /* Blocking; on the thread. Each fails with ERR_MAIL and names path. A flush that failed is final:

@@ -16,7 +16,11 @@ struct loop_signal;
 /* One loop a process. Fails with ERR_INTERNAL. SIGPIPE is ignored from here on. */
 struct loop *loop_new(struct err *err);
 
-/* Everything that was made on the loop must be freed before. */
+/*
+ * Everything that was made on the loop must be freed before. Closes what is still closing, and
+ * waits at most 2 s for worker threads: one that is stuck longer (a name server that does not
+ * answer) is left alone, and the loop's memory with it.
+ */
 void loop_free(struct loop **loop);
 
 /* Runs until loop_stop(), or until nothing is left to wait for. */
@@ -44,10 +48,14 @@ void loop_signal_free(struct loop_signal **signal);
  */
 void loop_work(struct loop *loop, void (*work)(void *ctx), void (*done)(void *ctx), void *ctx);
 
-/* Runs call(ctx) on the loop after the present callback has returned. */
+/* Runs call(ctx) on the loop after the present callback has returned; in the order of the calls.
+ * What is still waiting at loop_free() is never called. */
 void loop_defer(struct loop *loop, void (*call)(void *ctx), void *ctx);
 
-/* The libuv loop, for the rooms of src/io only. */
+/* For the rooms of src/io only: the libuv loop; and 64 KB that all may read into, good until the
+ * present callback returns. */
+enum { LOOP_SCRATCH = 65536 };
 struct uv_loop_s *loop_uv(struct loop *loop);
+char *loop_scratch(struct loop *loop);
 
 #endif
