@@ -21,7 +21,8 @@ enum { TLS_PINS_MAX = 16, TLS_PIN_TEXT = 44 /* base64 of SHA-256 */ };
 /* A set of trust anchors, shared by all connections that use it. */
 struct tls_trust;
 
-/* ca_file: PEM; NULL for the system's trust store. Fails with ERR_CONFIG, naming the file. */
+/* ca_file: PEM; NULL for the system's trust store, which is read when a connection first needs it.
+ * Fails with ERR_CONFIG, naming the file. */
 struct tls_trust *tls_trust_new(const char *ca_file, struct err *err);
 void tls_trust_free(struct tls_trust **trust);
 
@@ -47,7 +48,8 @@ struct tls_info {
 
 struct tls;
 
-/* Fails with ERR_TLS or ERR_CONFIG (a pin that is not base64 of 32 octets, a name that is none). */
+/* Fails with ERR_TLS or ERR_CONFIG (a pin that is not base64 of 32 octets, a name that is none, no
+ * trust store). */
 struct tls *tls_new(const struct tls_params *params, struct err *err);
 
 /* Wipes and frees. */
@@ -67,7 +69,8 @@ struct buf *tls_wire_out(struct tls *tls);
  */
 enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err);
 
-/* Decrypts all there is into plain. TLS_MORE: all taken. TLS_CLOSED: close_notify came. */
+/* Appends up to max octets to plain. TLS_MORE: all that was received is decrypted. TLS_OK: max is
+ * reached, there may be more. TLS_CLOSED: close_notify came. */
 enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct err *err);
 
 /* Encrypts len octets. */

@@ -1,0 +1,404 @@
+/*
+ * tls: GnuTLS as a filter over memory: ciphertext in, plaintext out, and back. Does no I/O.
+ *
+ * GnuTLS pulls from one buffer and pushes into another; when the first is empty it hears EAGAIN.
+ * Who the server is, is asked inside the handshake, as soon as its certificate is there
+ * (tls_verify), so that a refused server never sees our Finished, let alone a command.
+ *
+ * RFC 8446 (TLS 1.3), RFC 5246 with RFC 5746 left unused (no renegotiation), RFC 9325 (what to
+ * allow). Trust, priorities and credentials are shared: the system's anchors take 4 MB.
+ */
+#include "io/tls.h"
+
+#include "io/host.h"
+#include "io/tls_verify.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Appended to the distribution's defaults: no CBC (AEAD alone is left as MAC), no key exchange
+ * without forward secrecy, no SHA-1 in signatures, no RSA below 2,048 bits.
+ */
+#define PRIORITY_COMMON ":-RSA:-MAC-ALL:+AEAD:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:%PROFILE_MEDIUM"
+#define PRIORITY_BOTH	"-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" PRIORITY_COMMON
+#define PRIORITY_1_3	"-VERS-ALL:+VERS-TLS1.3" PRIORITY_COMMON
+
+/* RFC 8446, 5.1: the most plaintext of one record; and the types a first record may have. */
+enum { RECORD_MAX = 16384, RECORD_LEAST = 512, RECORD_ALERT = 21, RECORD_HANDSHAKE = 22 };
+
+/* A peer may send warning alerts that mean nothing; so many in one call are a flood. */
+enum { WARNINGS_MAX = 64 };
+
+struct tls_trust {
+	gnutls_certificate_credentials_t credentials;
+	gnutls_priority_t both;
+	gnutls_priority_t only_1_3;
+	bool system_store; /* its anchors are loaded when the first connection needs them */
+	int anchors;
+};
+
+struct tls {
+	gnutls_session_t session;
+	struct buf wire_in;
+	struct buf wire_out;
+	struct tls_identity identity;
+	struct tls_info info;
+	struct err failure; /* once set, the filter is dead */
+	bool heard;	    /* the first octet of the peer was looked at */
+	bool done;	    /* the handshake is over */
+	bool closed;	    /* close_notify came */
+};
+
+static bool load_file(struct tls_trust *trust, const char *ca_file, struct err *err)
+{
+	int fd = open(ca_file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, ERR_CONFIG, errno, "ca_file %s", ca_file);
+	close(fd);
+	trust->anchors = gnutls_certificate_set_x509_trust_file(trust->credentials, ca_file,
+								GNUTLS_X509_FMT_PEM);
+	if (trust->anchors < 0)
+		return err_set(err, ERR_CONFIG, "ca_file %s: %s", ca_file,
+			       gnutls_strerror(trust->anchors));
+	if (!trust->anchors)
+		return err_set(err, ERR_CONFIG, "ca_file %s holds no certificate", ca_file);
+	return true;
+}
+
+static bool load_system(struct tls_trust *trust, struct err *err)
+{
+	if (trust->system_store && trust->anchors <= 0)
+		trust->anchors = gnutls_certificate_set_x509_system_trust(trust->credentials);
+	if (trust->anchors > 0)
+		return true;
+	return err_set(err, ERR_CONFIG,
+		       "the system has no trusted certificates; install ca-certificates, or name "
+		       "ca_file or pin_sha256");
+}
+
+static bool load_priority(gnutls_priority_t *priority, const char *text, struct err *err)
+{
+	int status = gnutls_priority_init2(priority, text, NULL, GNUTLS_PRIORITY_INIT_DEF_APPEND);
+
+	if (status < 0)
+		return err_set(err, ERR_INTERNAL, "GnuTLS takes no priorities: %s",
+			       gnutls_strerror(status));
+	return true;
+}
+
+struct tls_trust *tls_trust_new(const char *ca_file, struct err *err)
+{
+	struct tls_trust *trust = mem_new(1, sizeof *trust);
+	int status = gnutls_certificate_allocate_credentials(&trust->credentials);
+
+	trust->system_store = !ca_file;
+	if (status < 0)
+		err_set(err, ERR_INTERNAL, "GnuTLS: %s", gnutls_strerror(status));
+	else if (load_priority(&trust->both, PRIORITY_BOTH, err) &&
+		 load_priority(&trust->only_1_3, PRIORITY_1_3, err) &&
+		 (!ca_file || load_file(trust, ca_file, err)))
+		return trust;
+	tls_trust_free(&trust);
+	return NULL;
+}
+
+void tls_trust_free(struct tls_trust **trust_p)
+{
+	struct tls_trust *trust = *trust_p;
+
+	*trust_p = NULL;
+	if (!trust)
+		return;
+	if (trust->credentials)
+		gnutls_certificate_free_credentials(trust->credentials);
+	if (trust->both)
+		gnutls_priority_deinit(trust->both);
+	if (trust->only_1_3)
+		gnutls_priority_deinit(trust->only_1_3);
+	free(trust);
+}
+
+static ssize_t push(gnutls_transport_ptr_t ptr, const void *bytes, size_t len)
+{
+	struct tls *tls = ptr;
+
+	buf_append(&tls->wire_out, bytes, len);
+	return (ssize_t)len;
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *bytes, size_t len)
+{
+	struct tls *tls = ptr;
+
+	if (!tls->wire_in.len) {
+		gnutls_transport_set_errno(tls->session, EAGAIN);
+		return -1;
+	}
+	if (len > tls->wire_in.len)
+		len = tls->wire_in.len;
+	memcpy(bytes, tls->wire_in.data, len);
+	buf_consume(&tls->wire_in, len);
+	return (ssize_t)len;
+}
+
+static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned milliseconds)
+{
+	struct tls *tls = ptr;
+
+	(void)milliseconds;
+	return tls->wire_in.len > 0;
+}
+
+static int on_certificate(gnutls_session_t session)
+{
+	struct tls *tls = gnutls_session_get_ptr(session);
+
+	if (tls_verify(session, &tls->identity, &tls->info, &tls->failure))
+		return 0;
+	return GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
+}
+
+static int set_up(struct tls *tls, const struct tls_params *params)
+{
+	const struct tls_identity *who = &tls->identity;
+	int status =
+	    gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS);
+
+	if (status < 0)
+		return status;
+	gnutls_session_set_ptr(tls->session, tls);
+	gnutls_transport_set_ptr(tls->session, tls);
+	gnutls_transport_set_push_function(tls->session, push);
+	gnutls_transport_set_pull_function(tls->session, pull);
+	gnutls_transport_set_pull_timeout_function(tls->session, pull_timeout);
+	gnutls_handshake_set_timeout(tls->session, 0);
+	gnutls_session_set_verify_function(tls->session, on_certificate);
+	status = gnutls_priority_set(tls->session, params->only_1_3 ? params->trust->only_1_3
+								    : params->trust->both);
+	if (status == 0)
+		status = gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE,
+						params->trust->credentials);
+	if (status == 0 && !who->address_len)
+		status = gnutls_server_name_set(tls->session, GNUTLS_NAME_DNS, who->name,
+						strlen(who->name));
+	return status;
+}
+
+struct tls *tls_new(const struct tls_params *params, struct err *err)
+{
+	struct tls *tls = mem_new(1, sizeof *tls);
+	int status;
+
+	if (tls_identity_init(&tls->identity, params->name, params->pins, err) &&
+	    (tls->identity.pin_count || load_system(params->trust, err))) {
+		status = set_up(tls, params);
+		if (status == 0)
+			return tls;
+		err_set(err, ERR_TLS, "cannot begin TLS: %s; nothing was sent",
+			gnutls_strerror(status));
+	}
+	tls_free(&tls);
+	return NULL;
+}
+
+void tls_free(struct tls **tls_p)
+{
+	struct tls *tls = *tls_p;
+
+	*tls_p = NULL;
+	if (!tls)
+		return;
+	if (tls->session)
+		gnutls_deinit(tls->session);
+	tls_identity_clear(&tls->identity);
+	buf_wipe(&tls->wire_in);
+	buf_wipe(&tls->wire_out);
+	free(tls);
+}
+
+struct buf *tls_wire_in(struct tls *tls)
+{
+	return &tls->wire_in;
+}
+
+struct buf *tls_wire_out(struct tls *tls)
+{
+	return &tls->wire_out;
+}
+
+/* Servers that have nothing in common with us say so with one of two alerts, or answer in a version
+ * that was not offered. */
+static const char *advice(int status, gnutls_alert_description_t alert)
+{
+	if (status == GNUTLS_E_UNSUPPORTED_VERSION_PACKET ||
+	    (status == GNUTLS_E_FATAL_ALERT_RECEIVED &&
+	     (alert == GNUTLS_A_PROTOCOL_VERSION || alert == GNUTLS_A_HANDSHAKE_FAILURE)))
+		return ". It seems to have nothing that is allowed here: TLS 1.2 or 1.3 (1.3 "
+		       "alone, if "
+		       "min_version says so), forward secrecy, authenticated encryption";
+	return "";
+}
+
+static enum tls_step fail(struct tls *tls, int status, struct err *err)
+{
+	gnutls_alert_description_t alert = gnutls_alert_get(tls->session);
+	const char *what = tls->done ? "TLS broke off" : "the TLS handshake failed";
+	const char *then = tls->done ? "" : "; nothing was sent";
+	const char *name = gnutls_alert_get_name(alert);
+
+	if (status != GNUTLS_E_FATAL_ALERT_RECEIVED)
+		gnutls_alert_send_appropriate(tls->session, status);
+	if (tls->failure.kind != ERR_NONE)
+		;
+	else if (status == GNUTLS_E_FATAL_ALERT_RECEIVED)
+		err_set(&tls->failure, tls->done ? ERR_TEMPORARY : ERR_TLS,
+			"%s: the server sent the alert \"%s\"%s%s", what, name ? name : "unknown",
+			then, advice(status, alert));
+	else if (status == GNUTLS_E_REHANDSHAKE)
+		err_set(&tls->failure, ERR_TLS, "%s: the server wants to renegotiate", what);
+	else
+		err_set(&tls->failure, ERR_TLS, "%s: %s%s%s", what, gnutls_strerror(status), then,
+			advice(status, alert));
+	if (err)
+		*err = tls->failure;
+	return TLS_FAILED;
+}
+
+/* A port that wants STARTTLS greets in clear; GnuTLS would call that a strange version. */
+static bool speaks_tls(struct tls *tls)
+{
+	if (tls->heard || !tls->wire_in.len)
+		return true;
+	tls->heard = true;
+	if (tls->wire_in.data[0] == RECORD_HANDSHAKE || tls->wire_in.data[0] == RECORD_ALERT)
+		return true;
+	err_set(&tls->failure, ERR_TLS,
+		"the server does not answer with TLS; nothing was sent. A port that begins in "
+		"clear, as "
+		"143 and 110 do, wants tls: starttls");
+	err_server(&tls->failure, tls->wire_in.data,
+		   tls->wire_in.len < RECORD_LEAST ? tls->wire_in.len : RECORD_LEAST);
+	return false;
+}
+
+static void describe_exchange(gnutls_session_t session, char *out, size_t size)
+{
+	gnutls_group_t group = gnutls_group_get(session);
+	bool finite = group >= GNUTLS_GROUP_FFDHE2048 && group <= GNUTLS_GROUP_FFDHE6144;
+
+	if (group == GNUTLS_GROUP_INVALID)
+		snprintf(out, size, "DHE %d bits", gnutls_dh_get_prime_bits(session));
+	else
+		snprintf(out, size, "%s %s", finite ? "DHE" : "ECDHE",
+			 gnutls_group_get_name(group));
+}
+
+static void fill_info(struct tls *tls)
+{
+	gnutls_protocol_t version = gnutls_protocol_get_version(tls->session);
+	const char *suite = gnutls_ciphersuite_get(tls->session);
+
+	snprintf(tls->info.version, sizeof tls->info.version, "TLS %s",
+		 version == GNUTLS_TLS1_3 ? "1.3" : "1.2");
+	snprintf(tls->info.cipher, sizeof tls->info.cipher, "%s", suite ? suite : "unknown");
+	describe_exchange(tls->session, tls->info.exchange, sizeof tls->info.exchange);
+}
+
+enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err)
+{
+	gnutls_protocol_t version;
+	int status = GNUTLS_E_AGAIN;
+
+	if (tls->failure.kind != ERR_NONE || !speaks_tls(tls)) {
+		if (err)
+			*err = tls->failure;
+		return TLS_FAILED;
+	}
+	for (int i = 0; i < WARNINGS_MAX; i++) {
+		status = gnutls_handshake(tls->session);
+		if (status == GNUTLS_E_SUCCESS || status == GNUTLS_E_AGAIN ||
+		    gnutls_error_is_fatal(status))
+			break;
+	}
+	if (status == GNUTLS_E_AGAIN)
+		return TLS_MORE;
+	if (status != GNUTLS_E_SUCCESS)
+		return fail(tls, status, err);
+	/* What the set-up makes sure of, asked once more where a mistake would cost everything. */
+	version = gnutls_protocol_get_version(tls->session);
+	if (!tls->info.verified[0] || gnutls_session_is_resumed(tls->session) ||
+	    (version != GNUTLS_TLS1_3 && version != GNUTLS_TLS1_2))
+		return fail(tls, GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR, err);
+	fill_info(tls);
+	tls->done = true;
+	*info = tls->info;
+	return TLS_OK;
+}
+
+enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct err *err)
+{
+	size_t had = plain->len;
+	int warnings = 0;
+
+	if (tls->failure.kind != ERR_NONE) {
+		if (err)
+			*err = tls->failure;
+		return TLS_FAILED;
+	}
+	while (!tls->closed && plain->len - had < max) {
+		size_t room = tls->wire_in.len + gnutls_record_check_pending(tls->session);
+		ssize_t got;
+
+		room = room > RECORD_MAX ? RECORD_MAX : room < RECORD_LEAST ? RECORD_LEAST : room;
+		if (room > max - (plain->len - had))
+			room = max - (plain->len - had);
+		got = gnutls_record_recv(tls->session, buf_reserve(plain, room), room);
+		if (got > 0)
+			buf_grow(plain, (size_t)got);
+		else if (got == 0)
+			tls->closed = true;
+		else if (got == GNUTLS_E_AGAIN && !tls->wire_in.len)
+			return TLS_MORE;
+		else if (got == GNUTLS_E_REHANDSHAKE || gnutls_error_is_fatal((int)got) ||
+			 ++warnings > WARNINGS_MAX)
+			return fail(tls, (int)got, err);
+	}
+	return tls->closed ? TLS_CLOSED : TLS_OK;
+}
+
+bool tls_write(struct tls *tls, const void *bytes, size_t len, struct err *err)
+{
+	const unsigned char *at = bytes;
+
+	if (tls->failure.kind != ERR_NONE) {
+		if (err)
+			*err = tls->failure;
+		return false;
+	}
+	while (len) {
+		ssize_t sent = gnutls_record_send(tls->session, at, len);
+
+		if (sent < 0) {
+			fail(tls, (int)sent, err);
+			return false;
+		}
+		at += sent;
+		len -= (size_t)sent;
+	}
+	return true;
+}
+
+void tls_close(struct tls *tls)
+{
+	if (tls->done && tls->failure.kind == ERR_NONE)
+		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
+}
