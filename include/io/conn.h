@@ -46,11 +46,13 @@ void conn_free(struct conn **conn);
 void conn_start_tls(struct conn *conn);
 
 /* What was received and, after CONN_SECURED, decrypted. The owner consumes it. Never grows by more
- * than about 64 KB between two callbacks; while it holds more than 256 KB nothing is read. */
+ * than about 64 KB between two callbacks; while it holds more than 256 KB nothing is read. That is
+ * looked at after each callback and in conn_write() and conn_pause(): an owner who consumes at
+ * another time says conn_pause(conn, false) afterwards. */
 struct buf *conn_in(struct conn *conn);
 
 /* Takes everything out of bytes and sends it; wipes bytes if secret. Nothing is refused: the owner
- * bounds what it sends. */
+ * bounds what it sends. But a secret before CONN_SECURED is not sent: it ends the connection. */
 void conn_write(struct conn *conn, struct buf *bytes, bool secret);
 
 /* While paused nothing is read and the silence does not count. A new connection is not paused. */

@@ -25,11 +25,15 @@ enum { NAMES_MAX = 1000, NAMES_SHOWN = 6, NAMES_SHOWN_OCTETS = 160, ISSUER_SHOWN
 
 static bool decode_pin(const char *text, unsigned char out[PIN_OCTETS])
 {
-	gnutls_datum_t in = {(unsigned char *)(uintptr_t)text, (unsigned)strlen(text)};
+	unsigned char copy[TLS_PIN_TEXT];
+	gnutls_datum_t in = {copy, sizeof copy};
 	gnutls_datum_t raw = {0};
 	bool good;
 
-	if (in.size != TLS_PIN_TEXT || gnutls_base64_decode2(&in, &raw) < 0)
+	if (strlen(text) != sizeof copy)
+		return false;
+	memcpy(copy, text, sizeof copy);
+	if (gnutls_base64_decode2(&in, &raw) < 0)
 		return false;
 	good = raw.size == PIN_OCTETS;
 	if (good)

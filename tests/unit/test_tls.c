@@ -309,8 +309,8 @@ START_TEST(info)
 	ck_assert_str_eq(pair.info.version, expected[_i][0]);
 	ck_assert_str_eq(pair.info.cipher, expected[_i][1]);
 	ck_assert_str_eq(pair.info.exchange, expected[_i][2]);
-	ck_assert_int_gt(pair.info.expires, time(NULL) + 9 * LAB_DAY);
-	ck_assert_int_lt(pair.info.expires, time(NULL) + 11 * LAB_DAY);
+	ck_assert_int_gt(pair.info.expires, time(NULL) + 9L * LAB_DAY);
+	ck_assert_int_lt(pair.info.expires, time(NULL) + 11L * LAB_DAY);
 	pair_close(&pair);
 	lab_cert_free(&cert);
 }

@@ -1,0 +1,653 @@
+/*
+ * conn: one TCP connection: names resolved, every address tried (dial), TLS laid over it (tls), and
+ * no wait without a deadline.
+ *
+ * What libuv lets go of only later stands apart, so that a connection can be freed at any moment:
+ * the link holds the socket, its request, and the octets on their way. It points back, and the
+ * pointer is cleared when the connection is over.
+ *
+ *     CONNECTING -> CLEAR (STARTTLS) -> HANDSHAKE -> SECURED -> OVER
+ *
+ * Octets that arrive are decrypted at once and whole, so nothing is ever stranded inside GnuTLS.
+ * What is written while an event is being delivered leaves in one piece when the owner returns.
+ */
+#include "io/conn.h"
+
+#include "io/dial.h"
+#include "util/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum {
+	CONN_IN_MAX = 256 * 1024, /* the owner is behind: nothing more is read */
+	CONN_SPARE_MAX = 16384,	  /* larger empty buffers of a quiet connection are given back */
+	CONN_BROKEN_MS = 1000	  /* how long what the peer still said may take to be read */
+};
+
+enum conn_state { CONNECTING, CLEAR, HANDSHAKE, SECURED, OVER };
+
+struct link {
+	uv_tcp_t *tcp;
+	uv_write_t write;
+	struct buf sending; /* on its way in a uv_write() */
+	size_t unsent;	    /* what was left of it when the clock last looked */
+	struct conn *conn;  /* NULL: closing */
+};
+
+struct conn {
+	struct loop *loop;
+	enum conn_state state;
+	char *host;
+	bool implicit;
+	uint64_t handshake_ms;
+	uint64_t silence_ms;
+	void (*on)(void *ctx, enum conn_what what, const struct err *err);
+	void *ctx;
+
+	struct tls_trust *trust;
+	char *tls_name;
+	char **pins;
+	bool only_1_3;
+
+	struct dial *dial; /* while CONNECTING */
+	struct link *link;
+	struct loop_timer *clock; /* deadline of the state; in CLEAR and SECURED the silence */
+	struct loop_timer *later; /* runs what must not happen inside a conn_ function */
+	uint64_t active;	  /* when an octet last came or went */
+	bool ticking;		  /* the silence is being counted */
+	bool reading;
+	bool paused;
+	bool corked;	    /* an event is being delivered: collect what is written */
+	bool ended;	    /* CONN_EOF was told or is due */
+	bool broken;	    /* writing failed */
+	struct err failure; /* to be told by later */
+
+	struct buf in;
+	struct buf out; /* on the wire's side of TLS */
+	struct tls *tls;
+	struct tls_info info;
+	char peer[DIAL_PEER_MAX];
+	bool *freed; /* set by conn_free() for the delivery it happens in */
+};
+
+static void arrange(struct conn *conn);
+
+/* ---- telling the owner ------------------------------------------------------------------------
+ */
+
+/* False: the owner has freed the connection. */
+static bool tell(struct conn *conn, enum conn_what what, const struct err *err)
+{
+	bool freed = false;
+
+	conn->freed = &freed;
+	conn->on(conn->ctx, what, err);
+	if (freed)
+		return false;
+	conn->freed = NULL;
+	return true;
+}
+
+static void on_link_closed(uv_handle_t *handle)
+{
+	struct link *link = handle->data;
+
+	buf_wipe(&link->sending);
+	free(link);
+	free(handle);
+}
+
+static void drop_link(struct conn *conn)
+{
+	if (!conn->link)
+		return;
+	conn->link->conn = NULL;
+	uv_close((uv_handle_t *)conn->link->tcp, on_link_closed);
+	conn->link = NULL;
+	conn->reading = false;
+}
+
+/* The last event; the connection may be gone afterwards. */
+static void fail(struct conn *conn, const struct err *err)
+{
+	struct err copy = *err;
+
+	if (conn->state == OVER)
+		return;
+	conn->state = OVER;
+	loop_timer_stop(conn->clock);
+	loop_timer_stop(conn->later);
+	drop_link(conn);
+	tell(conn, CONN_FAILED, &copy);
+}
+
+static void fail_later(struct conn *conn, const struct err *err)
+{
+	if (conn->failure.kind != ERR_NONE)
+		return;
+	conn->failure = *err;
+	conn->ended = true; /* whatever still comes is not for the owner */
+	arrange(conn);
+	loop_timer_start(conn->later, 0);
+}
+
+static bool in_stream(const struct conn *conn)
+{
+	return conn->state == CLEAR || conn->state == HANDSHAKE || conn->state == SECURED;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static void flush(struct conn *conn);
+
+/*
+ * The peer may have said why it hung up before it did: what can still be read is read first, and
+ * tells its end by itself. The failure stands by for the case that nothing comes.
+ */
+static void write_failed(struct conn *conn, int status)
+{
+	if (conn->broken)
+		return;
+	conn->broken = true;
+	buf_wipe(&conn->out);
+	if (conn->failure.kind != ERR_NONE)
+		return;
+	err_set(&conn->failure, ERR_TEMPORARY, "the connection to %s broke: %s", conn->host,
+		uv_strerror(status));
+	loop_timer_start(conn->later, CONN_BROKEN_MS);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct link *link = request->data;
+	struct conn *conn = link->conn;
+
+	buf_wipe(&link->sending);
+	if (!conn || conn->state == OVER)
+		return;
+	if (status < 0) {
+		write_failed(conn, status);
+		return;
+	}
+	conn->active = uv_now(loop_uv(conn->loop));
+	flush(conn);
+	arrange(conn);
+}
+
+/* Behind what waits already goes what TLS has produced. */
+static void gather(struct conn *conn)
+{
+	struct buf *wire = conn->tls ? tls_wire_out(conn->tls) : NULL;
+	struct buf empty = conn->out;
+
+	if (!wire || !wire->len)
+		return;
+	if (conn->out.len) {
+		buf_append(&conn->out, wire->data, wire->len);
+		buf_clear(wire);
+	} else {
+		conn->out = *wire;
+		*wire = empty;
+	}
+}
+
+/* Gives the rest to libuv, which waits for the socket. */
+static void send_rest(struct conn *conn)
+{
+	struct link *link = conn->link;
+	uv_buf_t piece;
+	int status;
+
+	link->sending = conn->out;
+	link->unsent = link->sending.len;
+	conn->out = (struct buf){0};
+	link->write.data = link;
+	piece = uv_buf_init((char *)link->sending.data, (unsigned)link->sending.len);
+	status = uv_write(&link->write, (uv_stream_t *)link->tcp, &piece, 1, on_written);
+	if (status < 0) {
+		buf_wipe(&link->sending);
+		write_failed(conn, status);
+	}
+}
+
+static void flush(struct conn *conn)
+{
+	uv_buf_t piece;
+	int sent;
+
+	gather(conn);
+	if (!conn->link || conn->broken || !conn->out.len || conn->link->sending.len)
+		return;
+	piece = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.len);
+	sent = uv_try_write((uv_stream_t *)conn->link->tcp, &piece, 1);
+	if (sent > 0) {
+		buf_consume(&conn->out, (size_t)sent);
+		conn->active = uv_now(loop_uv(conn->loop));
+	}
+	if (sent < 0 && sent != UV_EAGAIN)
+		write_failed(conn, sent);
+	else if (conn->out.len)
+		send_rest(conn);
+	else if (conn->out.room > CONN_SPARE_MAX)
+		buf_free(&conn->out);
+}
+
+void conn_write(struct conn *conn, struct buf *bytes, bool secret)
+{
+	struct err err;
+
+	if (bytes->len && in_stream(conn) && !conn->broken) {
+		if (conn->state == SECURED) {
+			if (!tls_write(conn->tls, bytes->data, bytes->len, &err))
+				fail_later(conn, &err);
+		} else if (secret || conn->state == HANDSHAKE) {
+			err_set(&err, ERR_TLS,
+				"a secret was about to leave before the connection was encrypted; "
+				"nothing was sent");
+			fail_later(conn, &err);
+		} else {
+			buf_append(&conn->out, bytes->data, bytes->len);
+		}
+		if (!conn->corked) {
+			flush(conn);
+			arrange(conn);
+		}
+	}
+	if (secret)
+		buf_wipe(bytes);
+	else
+		buf_clear(bytes);
+}
+
+/* ---- TLS --------------------------------------------------------------------------------------
+ */
+
+static bool say_hello(struct conn *conn, struct err *err)
+{
+	struct tls_params params = {.trust = conn->trust,
+				    .name = conn->tls_name,
+				    .pins = (const char *const *)conn->pins,
+				    .only_1_3 = conn->only_1_3};
+
+	conn->tls = tls_new(&params, err);
+	if (!conn->tls)
+		return false;
+	conn->state = HANDSHAKE;
+	loop_timer_start(conn->clock, conn->handshake_ms);
+	conn->ticking = false;
+	return tls_handshake(conn->tls, &conn->info, err) != TLS_FAILED;
+}
+
+void conn_start_tls(struct conn *conn)
+{
+	struct err err = {0};
+
+	if (conn->state != CLEAR)
+		return;
+	if (conn->in.len)
+		err_set(&err, ERR_TLS,
+			"the server went on in clear where TLS had to begin; nothing was sent");
+	if (conn->in.len || !say_hello(conn, &err)) {
+		fail_later(conn, &err);
+		return;
+	}
+	if (!conn->corked)
+		flush(conn);
+	arrange(conn);
+}
+
+/* False: the connection is over, perhaps freed. */
+static bool shake(struct conn *conn)
+{
+	struct err err = {0};
+	enum tls_step step = tls_handshake(conn->tls, &conn->info, &err);
+
+	if (step == TLS_FAILED) {
+		flush(conn); /* the alert, as far as it goes at once */
+		fail(conn, &err);
+		return false;
+	}
+	if (step == TLS_MORE)
+		return true;
+	conn->state = SECURED;
+	loop_timer_stop(conn->clock);
+	conn->ticking = false;
+	return tell(conn, CONN_SECURED, NULL);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------
+ */
+
+/* Decrypts what came, tells it, and then tells how the stream ended if it did. */
+static bool take_secured(struct conn *conn)
+{
+	size_t had = conn->in.len;
+	struct err err = {0};
+	enum tls_step step = tls_read(conn->tls, &conn->in, SIZE_MAX, &err);
+
+	if (conn->in.len > had && !tell(conn, CONN_READABLE, NULL))
+		return false;
+	if (step == TLS_FAILED) {
+		flush(conn);
+		fail(conn, &err);
+		return false;
+	}
+	if (step == TLS_CLOSED && !conn->ended) {
+		conn->ended = true;
+		return tell(conn, CONN_EOF, NULL);
+	}
+	return true;
+}
+
+static bool take(struct conn *conn, const char *bytes, size_t len)
+{
+	if (conn->state == CLEAR) {
+		buf_append(&conn->in, bytes, len);
+		return tell(conn, CONN_READABLE, NULL);
+	}
+	buf_append(tls_wire_in(conn->tls), bytes, len);
+	if (conn->state == HANDSHAKE && !shake(conn))
+		return false;
+	return conn->state != SECURED || take_secured(conn);
+}
+
+/* A quiet connection keeps no large buffers: thousands of them may be listening. */
+static void give_back(struct conn *conn)
+{
+	struct buf *wire = conn->tls ? tls_wire_in(conn->tls) : NULL;
+
+	if (!conn->in.len && conn->in.room > CONN_SPARE_MAX)
+		buf_free(&conn->in);
+	if (wire && !wire->len && wire->room > CONN_SPARE_MAX)
+		buf_free(wire);
+}
+
+static bool end_stream(struct conn *conn, int status)
+{
+	struct err err = {0};
+
+	if (status != UV_EOF)
+		err_set(&err, ERR_TEMPORARY, "the connection to %s broke: %s", conn->host,
+			uv_strerror(status));
+	else if (conn->state == HANDSHAKE)
+		err_set(
+		    &err, ERR_TEMPORARY,
+		    "%s closed the connection in the middle of the TLS handshake; nothing was sent",
+		    conn->host);
+	if (err.kind != ERR_NONE) {
+		fail(conn, &err);
+		return false;
+	}
+	conn->ended = true;
+	return tell(conn, CONN_EOF, NULL);
+}
+
+/* After events: sends what they brought about, and reads or not as things stand now. */
+static void settle(struct conn *conn)
+{
+	conn->corked = false;
+	flush(conn);
+	arrange(conn);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *piece)
+{
+	struct link *link = stream->data;
+	struct conn *conn = link->conn;
+	bool alive;
+
+	if (!conn || !got)
+		return;
+	conn->active = uv_now(loop_uv(conn->loop));
+	conn->corked = true;
+	alive = got < 0 ? end_stream(conn, (int)got) : take(conn, piece->base, (size_t)got);
+	if (!alive)
+		return;
+	settle(conn);
+	if (got < CONN_SPARE_MAX)
+		give_back(conn);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *piece)
+{
+	struct link *link = handle->data;
+
+	(void)suggested;
+	*piece = uv_buf_init(link->conn ? loop_scratch(link->conn->loop) : NULL,
+			     link->conn ? LOOP_SCRATCH : 0);
+}
+
+static bool wants_to_read(const struct conn *conn)
+{
+	if (!in_stream(conn) || conn->ended)
+		return false;
+	return conn->state == HANDSHAKE || (!conn->paused && conn->in.len <= CONN_IN_MAX);
+}
+
+static bool silence_counts(const struct conn *conn)
+{
+	return (conn->state == CLEAR || conn->state == SECURED) && !conn->broken &&
+	       (conn->reading || conn->link->sending.len);
+}
+
+/* Reads or not, and lets the clock of silence run or not. */
+static void arrange(struct conn *conn)
+{
+	bool want = wants_to_read(conn);
+
+	if (!conn->link)
+		return;
+	if (want && !conn->reading) {
+		conn->active = uv_now(loop_uv(conn->loop));
+		uv_read_start((uv_stream_t *)conn->link->tcp, on_alloc, on_read);
+	} else if (!want && conn->reading) {
+		uv_read_stop((uv_stream_t *)conn->link->tcp);
+	}
+	conn->reading = want;
+	if (!conn->ticking && silence_counts(conn)) {
+		conn->ticking = true;
+		loop_timer_start(conn->clock, conn->silence_ms);
+	}
+}
+
+/* ---- connecting -------------------------------------------------------------------------------
+ */
+
+static void open_link(struct conn *conn, uv_tcp_t *tcp)
+{
+	struct link *link = mem_new(1, sizeof *link);
+
+	link->tcp = tcp;
+	link->conn = conn;
+	tcp->data = link;
+	conn->link = link;
+}
+
+static void on_dialled(void *ctx, uv_tcp_t *tcp, const char *peer, const struct err *why)
+{
+	struct conn *conn = ctx;
+	struct err err = {0};
+
+	if (!tcp) {
+		fail(conn, why);
+		return;
+	}
+	snprintf(conn->peer, sizeof conn->peer, "%s", peer);
+	dial_free(&conn->dial);
+	open_link(conn, tcp);
+	conn->state = CLEAR;
+	conn->corked = true;
+	if (!conn->implicit) {
+		if (!tell(conn, CONN_OPEN, NULL))
+			return;
+	} else if (!say_hello(conn, &err)) {
+		fail(conn, &err);
+		return;
+	}
+	settle(conn);
+}
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+/* libuv tells of a write only when all of it has left; its queue shows that it goes on. */
+static void watch_queue(struct conn *conn, uint64_t now)
+{
+	size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)conn->link->tcp);
+
+	if (conn->link->sending.len && unsent < conn->link->unsent) {
+		conn->link->unsent = unsent;
+		conn->active = now;
+	}
+}
+
+static void on_silence(struct conn *conn)
+{
+	uint64_t now = uv_now(loop_uv(conn->loop));
+	struct err err;
+
+	conn->ticking = silence_counts(conn);
+	if (!conn->ticking)
+		return;
+	watch_queue(conn, now);
+	if (now - conn->active < conn->silence_ms) {
+		loop_timer_start(conn->clock, conn->silence_ms - (now - conn->active));
+		return;
+	}
+	err_set(&err, ERR_TEMPORARY, "%s %s for %.1f s", conn->host,
+		conn->link->sending.len ? "has taken nothing that was sent" : "was silent",
+		(double)conn->silence_ms / 1000);
+	fail(conn, &err);
+}
+
+static void on_clock(void *ctx)
+{
+	struct conn *conn = ctx;
+	struct err err;
+
+	switch (conn->state) {
+	case HANDSHAKE:
+		err_set(&err, ERR_TEMPORARY,
+			"%s did not end the TLS handshake within %.1f s; nothing was sent",
+			conn->host, (double)conn->handshake_ms / 1000);
+		fail(conn, &err);
+		break;
+	case CLEAR:
+	case SECURED:
+		on_silence(conn);
+		break;
+	case CONNECTING:
+	case OVER:
+		break;
+	}
+}
+
+static void on_later(void *ctx)
+{
+	struct conn *conn = ctx;
+
+	fail(conn, &conn->failure);
+}
+
+/* ---- life -------------------------------------------------------------------------------------
+ */
+
+static void copy_tls_params(struct conn *conn, const struct tls_params *params)
+{
+	size_t count = 0;
+
+	conn->trust = params->trust;
+	conn->tls_name = mem_copy(params->name ? params->name : conn->host);
+	conn->only_1_3 = params->only_1_3;
+	while (params->pins && params->pins[count])
+		count++;
+	if (!count)
+		return;
+	conn->pins = mem_new(count + 1, sizeof *conn->pins);
+	for (size_t i = 0; i < count; i++)
+		conn->pins[i] = mem_copy(params->pins[i]);
+}
+
+struct conn *conn_new(struct loop *loop, const struct conn_params *params)
+{
+	struct conn *conn = mem_new(1, sizeof *conn);
+	struct dial_params dial = {.host = params->host,
+				   .port = params->port,
+				   .connect_ms = params->connect_ms,
+				   .on_done = on_dialled,
+				   .ctx = conn};
+
+	conn->loop = loop;
+	conn->state = CONNECTING;
+	conn->host = mem_copy(params->host);
+	conn->implicit = params->implicit;
+	conn->handshake_ms = params->handshake_ms;
+	conn->silence_ms = params->silence_ms;
+	conn->on = params->on;
+	conn->ctx = params->ctx;
+	copy_tls_params(conn, &params->tls);
+	conn->clock = loop_timer_new(loop, on_clock, conn);
+	conn->later = loop_timer_new(loop, on_later, conn);
+	conn->dial = dial_new(loop, &dial);
+	return conn;
+}
+
+static void say_goodbye(struct conn *conn)
+{
+	if (!in_stream(conn))
+		return;
+	if (conn->state == SECURED)
+		tls_close(conn->tls);
+	flush(conn);
+}
+
+void conn_free(struct conn **conn_p)
+{
+	struct conn *conn = *conn_p;
+
+	*conn_p = NULL;
+	if (!conn)
+		return;
+	if (conn->freed)
+		*conn->freed = true;
+	say_goodbye(conn);
+	drop_link(conn);
+	dial_free(&conn->dial);
+	loop_timer_free(&conn->clock);
+	loop_timer_free(&conn->later);
+	tls_free(&conn->tls);
+	for (size_t i = 0; conn->pins && conn->pins[i]; i++)
+		free(conn->pins[i]);
+	free(conn->pins);
+	free(conn->tls_name);
+	free(conn->host);
+	buf_wipe(&conn->in);
+	buf_wipe(&conn->out);
+	free(conn);
+}
+
+struct buf *conn_in(struct conn *conn)
+{
+	return &conn->in;
+}
+
+void conn_pause(struct conn *conn, bool paused)
+{
+	conn->paused = paused;
+	if (!conn->corked)
+		arrange(conn);
+}
+
+const struct tls_info *conn_tls(const struct conn *conn)
+{
+	return conn->info.version[0] ? &conn->info : NULL;
+}
+
+const char *conn_peer(const struct conn *conn)
+{
+	return conn->peer;
+}
