@@ -10,9 +10,11 @@
 
 #include "deliver/sink.h"
 
+enum { MAILDIR_IDENTITY = 16 /* letters and digits of an identity, at most */ };
+
 struct maildir_params {
 	const char *path;     /* copied */
-	const char *identity; /* what the state remembers; "" if the Maildir is new to it */
+	const char *identity; /* what the state remembers; "" if it is new to it; copied */
 	const char *fresh;    /* the identity to write where the Maildir has none; copied */
 };
 

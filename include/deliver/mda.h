@@ -2,8 +2,8 @@
  * mda: delivery by a program: exim, procmail, maildrop, dovecot-lda ...
  *
  * The program gets the complete letter on its stdin, its argv as it stands in the configuration
- * (no shell), with %{sender} %{account} %{mailbox} %{user} %{uid} %{} filled in as parts of single
- * arguments. Its exit code becomes a verdict by the table of interface.md.
+ * (no shell), with %{sender} %{account} %{mailbox} %{user} %{uid} filled in as parts of single
+ * arguments; %% is a percent sign. Its exit code becomes a verdict by the table of interface.md.
  */
 #ifndef MAILHAUL_DELIVER_MDA_H
 #define MAILHAUL_DELIVER_MDA_H
