@@ -80,13 +80,14 @@ struct box *box_open(const char *waiting, const char *maildir, struct err *err)
 
 static void names_forget(struct box *box)
 {
-	struct box_name *entry;
-	struct box_name *next;
+	struct box_name *entry = box->names;
 
-	HASH_ITER(hh, box->names, entry, next)
-	{
-		HASH_DEL(box->names, entry);
+	HASH_CLEAR(hh, box->names);
+	while (entry) {
+		struct box_name *next = entry->hh.next;
+
 		free(entry);
+		entry = next;
 	}
 	box->names_read = false;
 }
