@@ -18,7 +18,6 @@ void box_free(struct box **box);
 
 /* Where letters wait. */
 int box_directory(const struct box *box);
-const char *box_path(const struct box *box);
 
 /* Flushes the directory in which letters wait; or that one and new/. */
 bool box_flush(struct box *box, struct err *err);

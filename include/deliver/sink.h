@@ -44,6 +44,9 @@ struct sink_ops {
 
 	/* Where letters are written; valid after open. */
 	int (*directory)(const struct sink *sink);
+
+	/* The Maildir or the spool as it was named, for messages; with an identity, the state
+	 * knows it by this path. */
 	const char *(*path)(const struct sink *sink);
 
 	/* After open: what tells this place from another under the same path, for the state to

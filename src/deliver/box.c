@@ -117,11 +117,6 @@ int box_directory(const struct box *box)
 	return box->waiting;
 }
 
-const char *box_path(const struct box *box)
-{
-	return box->waiting_path;
-}
-
 bool box_flush(struct box *box, struct err *err)
 {
 	return disk_flush_directory(box->waiting, box->waiting_path, err);

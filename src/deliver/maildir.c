@@ -29,7 +29,9 @@ static const char identity_help[] =
 
 struct maildir {
 	struct sink sink;
-	char *path, *known, *fresh;
+	char *given; /* the path as it was named: the state's key */
+	char *path;  /* without slashes at its end */
+	char *known, *fresh;
 	char identity[MAILDIR_IDENTITY + 1];
 	struct box *box; /* NULL until it was opened */
 	bool above_flushed;
@@ -291,9 +293,12 @@ static int maildir_directory(const struct sink *sink)
 
 static const char *maildir_path(const struct sink *sink)
 {
-	const struct maildir *m = self_const(sink);
+	return self_const(sink)->given;
+}
 
-	return m->box ? box_path(m->box) : m->path;
+static const char *maildir_identity(const struct sink *sink)
+{
+	return self_const(sink)->identity;
 }
 
 /* What stands here may have been made by a run that died before it flushed: so the Maildir itself
@@ -362,6 +367,7 @@ static void maildir_free(struct sink *sink)
 	struct maildir *m = self(sink);
 
 	box_free(&m->box);
+	free(m->given);
 	free(m->path);
 	free(m->known);
 	free(m->fresh);
@@ -372,6 +378,7 @@ static const struct sink_ops maildir_ops = {
     .open = maildir_open,
     .directory = maildir_directory,
     .path = maildir_path,
+    .identity = maildir_identity,
     .flush = maildir_flush,
     .place = maildir_place,
     .settle = maildir_settle,
@@ -387,15 +394,11 @@ struct sink *maildir_new(const struct maildir_params *params)
 	size_t len;
 
 	m->sink.ops = &maildir_ops;
+	m->given = mem_copy(params->path);
 	m->path = mem_copy(params->path);
 	for (len = strlen(m->path); len > 1 && m->path[len - 1] == '/'; len--)
 		m->path[len - 1] = '\0';
 	m->known = mem_copy(params->identity);
 	m->fresh = mem_copy(params->fresh);
 	return &m->sink;
-}
-
-const char *maildir_identity(const struct sink *sink)
-{
-	return self_const(sink)->identity;
 }
