@@ -6,7 +6,8 @@
  * A transcript is lines of text. Escapes in it: \r \n \t \" \\ \xNN. Empty lines and lines that
  * begin with # are skipped.
  *
- *     O: encrypted | trace | name NAME VERSION     before all else: how the engine is made
+ *     O: encrypted | trace | name NAME VERSION     before all else: how the engine is made;
+ *                     whole: replayed all at once only, where the drip changes what must happen
  *     S: text         the server sends text and CRLF; "S| text" sends no CRLF; "S* N text" sends
  *                     text N times, without CRLF
  *     C: text         the next line that the client sends is exactly this; "C! text": and it is
@@ -622,7 +623,10 @@ static bool verb_give(struct replay *r, const char *verb, const char *a, const c
 		give_set(r, a, *verb == 'f');
 	else if (!strcmp(verb, "finish"))
 		source_finish(r->source);
-	else if (!strcmp(verb, "eof")) {
+	else if (!strcmp(verb, "read")) {
+		while (feed(r))
+			;
+	} else if (!strcmp(verb, "eof")) {
 		pump_all(r);
 		source_eof(r->source);
 	} else
@@ -817,6 +821,14 @@ static char *script_read(struct script *script)
 	return (char *)all.base;
 }
 
+static bool wants_drip(const struct script *script, size_t drip)
+{
+	for (size_t i = 0; i < script->count; i++)
+		if (script->lines[i].kind == 'O' && !strcmp(script->lines[i].text, "whole"))
+			return drip == DRIP_ALL;
+	return true;
+}
+
 static bool engine_of(struct script *script)
 {
 	script->imap = strstr(script->path, "imap/") != NULL;
@@ -839,6 +851,8 @@ int main(int argc, char **argv)
 		char *text = script_read(&script);
 
 		for (size_t d = 0; d < sizeof drips / sizeof *drips; d++) {
+			if (!wants_drip(&script, drips[d]))
+				continue;
 			if (engine_of(&script) && replay(&script, drips[d]))
 				passed++;
 			else
