@@ -27,10 +27,13 @@ struct child_params {
 	void *ctx;
 };
 
-/* How it ended. */
+/*
+ * How it ended. When it could not be started, sys says why, and exit_code is what a shell would
+ * say: 127 not found, 126 not to be run; else 75 (no memory, no more processes). sys is also set
+ * when the input could not be read to its end; then the child was killed.
+ */
 struct child_end {
-	bool
-	    started; /* false: could not be started; sys says why (ENOENT: exit 127, EACCES: 126) */
+	bool started;
 	int sys;
 	int exit_code; /* -1 when a signal ended it */
 	int signal;
@@ -42,7 +45,8 @@ struct child_end {
 /* Never NULL: a failure to start is reported through on_end, from the loop. */
 struct child *child_new(struct loop *loop, const struct child_params *params);
 
-/* Kills the group if it still runs, then frees; no callback comes after it. Wipes the output. */
+/* Kills the group if the child still runs, then frees; no callback comes after it. Wipes the
+ * output. What a child that has ended left running in the background is not touched. */
 void child_free(struct child **child);
 
 const struct child_end *child_end(const struct child *child);
