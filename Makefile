@@ -106,19 +106,6 @@ $(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(ROOMS) | $(BUILD)/deps-b
 dialogs: $(BUILD)/dialog/run_dialog
 	$< $(sort $(wildcard tests/dialog/*/*.txt))
 
-# ---- dialogues: transcripts replayed against the protocol engines ----------------------------------
-
-$(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(ROOMS) | $(BUILD)/deps-build
-	@mkdir -p $(@D)
-	$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP \
-	    $(LDFLAGS) -o $@ $< $(ROOMS) $(PKG_LIBS)
-
--include $(BUILD)/dialog/run_dialog.d
-
-.PHONY: dialogs
-dialogs: $(BUILD)/dialog/run_dialog
-	$< $(sort $(wildcard tests/dialog/*/*.txt))
-
 # ---- tidiness ------------------------------------------------------------------------------------
 
 .PHONY: layers format clean
