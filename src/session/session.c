@@ -624,8 +624,9 @@ static bool open_mailbox(struct session *session, size_t i, struct err *err)
 	err_clear(err);
 	if (!state_mailbox(params->state, &key, &mailbox, err))
 		return false;
-	session->locks[i] = state_lock(params->state, mailbox.id, err);
-	if (!session->locks[i])
+	if (!params->look_only)
+		session->locks[i] = state_lock(params->state, mailbox.id, err);
+	if (!params->look_only && !session->locks[i])
 		return false;
 	/* Whoever held the lock may have moved on meanwhile. */
 	if (!state_mailbox(params->state, &key, &mailbox, err))
