@@ -62,7 +62,7 @@ struct config_mistake {
 /*
  * Reads file, and accounts.d/NAME.yaml beside it. report is called for each mistake and warning, in
  * the order in which they stand. NULL with ERR_CONFIG if there was any mistake (warnings do not
- * count) or a file could not be read.
+ * count) or a file could not be read. If file itself cannot be read, err alone says so.
  */
 struct config *config_load(const char *file,
 			   void (*report)(void *ctx, const struct config_mistake *), void *ctx,

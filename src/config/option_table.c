@@ -1,0 +1,173 @@
+/*
+ * option_table: every option there is, one row each.
+ *
+ * A new option is a row here and a field in struct config or struct config_account. Options of the
+ * sections tls and deliver are stored in the account's struct, as if they stood beside it.
+ */
+#include "config/option_table.h"
+
+#include "config/config.h"
+
+#include <string.h>
+
+enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+
+#define TOP(field)     offsetof(struct config, field)
+#define ACCOUNT(field) offsetof(struct config_account, field)
+
+const struct option option_table[] = {
+    {OPTION_TOP, "state_dir", OPTION_PATH, TOP(state_dir), NULL, 0, 0, NULL,
+     "where mailhaul remembers what it collected"},
+    {OPTION_TOP, "run_as", OPTION_STRING, TOP(run_as), NULL, 0, 0, NULL,
+     "started as root, become this user first"},
+    {OPTION_TOP, "max_connections", OPTION_NUMBER, TOP(max_connections), "64", 1, 10000, NULL,
+     "connections at once, over all accounts"},
+    {OPTION_TOP, "max_connections_per_host", OPTION_NUMBER, TOP(max_connections_per_host), "4", 1,
+     10000, NULL, "connections at once to one host"},
+    {OPTION_TOP, "defaults", OPTION_SECTION, 0, NULL, 0, 0, NULL,
+     "account options that hold where an account does not say otherwise"},
+    {OPTION_TOP, "accounts", OPTION_SECTION, 0, NULL, 0, 0, NULL, "names, each with its account"},
+
+    {OPTION_ACCOUNT, "protocol", OPTION_CHOICE, ACCOUNT(protocol), "imap", 0, 0, "imap pop3",
+     "how the server is spoken to"},
+    {OPTION_ACCOUNT, "host", OPTION_HOST, ACCOUNT(host), NULL, 0, 0, NULL,
+     "the server's name or address"},
+    {OPTION_ACCOUNT, "port", OPTION_PORT, ACCOUNT(port), NULL, 1, 65535, NULL,
+     "by default 143 (imap) or 110 (pop3); with implicit TLS 993 or 995"},
+    {OPTION_ACCOUNT, "tls", OPTION_SECTION, 0, NULL, 0, 0, NULL,
+     "how the connection is encrypted: starttls, implicit, or a mapping"},
+    {OPTION_ACCOUNT, "user", OPTION_STRING, ACCOUNT(user), NULL, 0, 0, NULL,
+     "the name to log in with"},
+    {OPTION_ACCOUNT, "auth", OPTION_MECHANISM, ACCOUNT(auth), "auto", 0, 0,
+     "auto login-command plain login cram-md5 scram-sha-1 scram-sha-256", "how to log in"},
+    {OPTION_ACCOUNT, "password_command", OPTION_SECRET_COMMAND, ACCOUNT(password), NULL, 0, 0, NULL,
+     "a command that prints the password"},
+    {OPTION_ACCOUNT, "password_file", OPTION_SECRET_FILE, ACCOUNT(password), NULL, 0, 0, NULL,
+     "a file that holds the password"},
+    {OPTION_ACCOUNT, "password", OPTION_SECRET, ACCOUNT(password), NULL, 0, 0, NULL,
+     "the password itself"},
+    {OPTION_ACCOUNT, "mailboxes", OPTION_MAILBOXES, ACCOUNT(mailboxes), "INBOX", 0, 0, NULL,
+     "the mailboxes to collect (imap)"},
+    {OPTION_ACCOUNT, "keep", OPTION_BOOL, ACCOUNT(keep), "true", 0, 0, NULL,
+     "whether messages stay on the server"},
+    {OPTION_ACCOUNT, "max_attempts", OPTION_NUMBER, ACCOUNT(max_attempts), "5", 1, 1000, NULL,
+     "failed deliveries after which a message is quarantined"},
+    {OPTION_ACCOUNT, "timeout", OPTION_DURATION, ACCOUNT(timeout_ms), "180s", 1000, HOUR, NULL,
+     "the longest silence of the server"},
+    {OPTION_ACCOUNT, "deliver", OPTION_SECTION, 0, NULL, 0, 0, NULL, "where the messages go"},
+
+    {OPTION_TLS, "mode", OPTION_CHOICE, ACCOUNT(tls), "starttls", 0, 0, "starttls implicit",
+     "encrypt by STARTTLS, or from the first octet"},
+    {OPTION_TLS, "ca_file", OPTION_PATH, ACCOUNT(ca_file), NULL, 0, 0, NULL,
+     "trust the authorities in this PEM file instead of the system's"},
+    {OPTION_TLS, "pin_sha256", OPTION_PINS, ACCOUNT(pins), NULL, 0, 0, NULL,
+     "accept exactly these keys"},
+    {OPTION_TLS, "server_name", OPTION_HOST, ACCOUNT(server_name), NULL, 0, 0, NULL,
+     "the name that the certificate must hold, instead of host"},
+    {OPTION_TLS, "min_version", OPTION_SWITCH, ACCOUNT(only_tls_1_3), "1.2", 0, 0, "1.2 1.3",
+     "the oldest version of TLS to accept"},
+
+    {OPTION_DELIVER, "maildir", OPTION_MAILDIR, ACCOUNT(maildir), NULL, 0, 0, NULL,
+     "write into this Maildir"},
+    {OPTION_DELIVER, "mda", OPTION_ARGV, ACCOUNT(mda), NULL, 0, 0, NULL,
+     "hand each message to this program"},
+    {OPTION_DELIVER, "mda_timeout", OPTION_DURATION, ACCOUNT(mda_timeout_ms), "10m", 1000, DAY,
+     NULL, "how long the program may take for one message"},
+    {OPTION_DELIVER, "mda_may_skip_input", OPTION_BOOL, ACCOUNT(mda_may_skip_input), "false", 0, 0,
+     NULL, "whether a program that exits 0 without reading everything has delivered"},
+};
+
+const size_t option_count = sizeof option_table / sizeof *option_table;
+
+_Static_assert(sizeof option_table / sizeof *option_table <= OPTION_COUNT_MAX,
+	       "marks of all options fit");
+
+/* A misspelt name of more octets than this is not compared: no option is nearly as long. */
+enum { NAME_MAX_COMPARED = 40 };
+
+const struct option *option_find(enum option_place place, const char *name)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (option_table[i].place == place && !strcmp(option_table[i].name, name))
+			return &option_table[i];
+	return NULL;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static char folded(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c + ('a' - 'A'));
+	return c == '-' || c == ' ' ? '_' : c;
+}
+
+/*
+ * How many letters must be put in, left out, changed, or exchanged with their neighbour to make b
+ * of a (optimal string alignment). Case counts nothing, nor does - for _. Both are at most
+ * NAME_MAX_COMPARED long.
+ */
+static size_t distance(const char *a, const char *b)
+{
+	size_t rows[3][NAME_MAX_COMPARED + 1];
+	size_t *before = rows[0], *above = rows[1], *row = rows[2];
+	size_t a_len = strlen(a), b_len = strlen(b);
+
+	for (size_t j = 0; j <= b_len; j++)
+		before[j] = above[j] = j;
+	for (size_t i = 1; i <= a_len; i++) {
+		size_t *oldest = before;
+
+		row[0] = i;
+		for (size_t j = 1; j <= b_len; j++) {
+			char x = folded(a[i - 1]), y = folded(b[j - 1]);
+
+			row[j] = least(above[j - 1] + (x != y), least(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && x == folded(b[j - 2]) && y == folded(a[i - 2]))
+				row[j] = least(row[j], before[j - 2] + 1);
+		}
+		before = above;
+		above = row;
+		row = oldest;
+	}
+	return above[b_len];
+}
+
+const char *option_nearest(enum option_place place, const char *name)
+{
+	size_t len = strlen(name);
+	size_t nearest = 1 + least(3, len / 3);
+	const char *found = NULL;
+
+	if (len > NAME_MAX_COMPARED)
+		return NULL;
+	for (size_t i = 0; i < option_count; i++) {
+		size_t far;
+
+		if (option_table[i].place != place)
+			continue;
+		far = distance(name, option_table[i].name);
+		if (far < nearest) {
+			nearest = far;
+			found = option_table[i].name;
+		}
+	}
+	return found;
+}
+
+const char *option_belongs(enum option_place place, const char *name)
+{
+	if (place != OPTION_TLS && option_find(OPTION_TLS, name))
+		return "it belongs into tls";
+	if (place != OPTION_DELIVER && option_find(OPTION_DELIVER, name))
+		return "it belongs into deliver";
+	if (place != OPTION_ACCOUNT && option_find(OPTION_ACCOUNT, name))
+		return place == OPTION_TOP ? "it belongs into an account, or into defaults"
+					   : "it belongs into the account itself";
+	if (place != OPTION_TOP && option_find(OPTION_TOP, name))
+		return "it belongs at the top of the configuration";
+	return NULL;
+}
