@@ -432,12 +432,12 @@ START_TEST(it_begins_clean)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	run_script(
-	    "ls /proc/self/fd | tr '\\n' ' '; ps -o pid=,pgid=,sid= $$ | "
-	    "awk '{ print $1 == $2 && $2 == $3 }'; grep -E '^Sig(Blk|Ign)' /proc/self/status",
+	    "ls /proc/self/fd | tr '\\n' ' '; awk '{ print $1 == $5, $5 == $6 }' /proc/$$/stat; "
+	    "sed -n 's/^Sig\\(Blk\\|Ign\\):.*\\(.......\\)$/\\1 \\2/p' /proc/self/status",
 	    -1, 20000);
-	/* 3 is the directory that ls reads. */
+	/* 3 is the directory that ls reads. The C library ignores signals of its own (above 31). */
 	ck_assert_str_eq(buf_string(child_output(child)),
-			 "0 1 2 3 1\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+			 "0 1 2 3 1 1\nBlk 0000000\nIgn 0000000\n");
 	close(fd);
 }
 END_TEST
