@@ -474,6 +474,27 @@ START_TEST(keys_may_be_updated)
 }
 END_TEST
 
+/* Some libraries send them; only close_notify is the end. */
+START_TEST(an_empty_record_is_not_the_end)
+{
+	struct lab_cert cert;
+	struct pair pair;
+	struct buf plain = {0};
+
+	good_pair(&pair, &cert, "NORMAL:-VERS-ALL:+VERS-TLS1.3");
+	tls_read(pair.client, &plain, SIZE_MAX, &pair.err);
+	ck_assert_int_eq(gnutls_record_send2(pair.server, "", 0, 1, 0), 0);
+	ck_assert_uint_gt(tls_wire_in(pair.client)->len, 0);
+	ck_assert_int_eq(tls_read(pair.client, &plain, SIZE_MAX, &pair.err), TLS_MORE);
+	gnutls_record_send(pair.server, "more", 4);
+	ck_assert_int_eq(tls_read(pair.client, &plain, SIZE_MAX, &pair.err), TLS_MORE);
+	ck_assert_str_eq(buf_string(&plain), "more");
+	buf_free(&plain);
+	pair_close(&pair);
+	lab_cert_free(&cert);
+}
+END_TEST
+
 START_TEST(a_greeting_in_clear_is_explained)
 {
 	struct tls_params params = {.trust = trust, .name = "mail.test"};
@@ -525,6 +546,7 @@ int main(void)
 	tcase_add_test(tests, alerts_are_named);
 	tcase_add_test(tests, renegotiation_is_refused);
 	tcase_add_test(tests, keys_may_be_updated);
+	tcase_add_test(tests, an_empty_record_is_not_the_end);
 	tcase_add_test(tests, a_greeting_in_clear_is_explained);
 	tcase_add_test(tests, a_name_that_would_steer_a_terminal_is_shown_harmless);
 	suite_add_tcase(suite, tests);
