@@ -6,6 +6,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,10 +29,15 @@ static void teardown(void)
 	buf_free(&seen);
 }
 
-/* Callbacks take a pointer to what may be written; these words are not. */
+/* Callbacks take a pointer to what may be written: a copy that lives as long as the test. */
 static void *word(const char *text)
 {
-	return (void *)(uintptr_t)text;
+	static char words[16][16];
+	static unsigned next;
+	char *copy = words[next++ % 16];
+
+	snprintf(copy, sizeof words[0], "%s", text);
+	return copy;
 }
 
 static void note(void *ctx)
