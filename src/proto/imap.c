@@ -10,7 +10,6 @@
 
 #include "proto/imap_engine.h"
 #include "util/mem.h"
-#include "util/str.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -67,8 +66,6 @@ void imap_name(struct imap *im, struct source_event *ev, uint32_t uid)
 	ev->key = im->key;
 }
 
-/* ---- jobs ---------------------------------------------------------------------------------- */
-
 void imap_sweep(struct imap *im, enum source_what what, size_t from, size_t end)
 {
 	im->sweep.active = true;
@@ -76,6 +73,8 @@ void imap_sweep(struct imap *im, enum source_what what, size_t from, size_t end)
 	im->sweep.at = from;
 	im->sweep.end = end;
 }
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
 
 static struct imap_job *job_add(struct imap *im, enum source_verb verb)
 {

@@ -9,9 +9,6 @@
  * uids are ignored), and refused when it was not (RFC 2180: what came before a NO counts).
  */
 #include "proto/imap_engine.h"
-#include "util/str.h"
-
-#include <string.h>
 
 enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
 
