@@ -128,7 +128,7 @@ static bool identity_read(struct maildir *m, int directory, struct err *err)
 		return err_set(err, ERR_MAIL, "%s/%s is damaged: its first line is no identity%s%s",
 			       m->path, identity_file, *m->known ? "; it has to be " : "",
 			       m->known);
-	snprintf(m->identity, sizeof m->identity, "%s", text);
+	memcpy(m->identity, text, strlen(text) + 1);
 	return true;
 }
 

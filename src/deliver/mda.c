@@ -19,6 +19,7 @@
 #include "util/str.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -314,7 +315,7 @@ static void note_stderr(struct err *err, const struct buf *said)
 	size_t end = said->len;
 	size_t from;
 
-	while (end && (said->data[end - 1] <= ' '))
+	while (end && isspace(said->data[end - 1]))
 		end--;
 	from = end;
 	while (from) {
