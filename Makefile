@@ -95,16 +95,17 @@ bench: $(BUILD)/deps-build
 
 # ---- dialogues: transcripts replayed against the protocol engines ----------------------------------
 
-$(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(ROOMS) | $(BUILD)/deps-build
+$(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(BUILD)/librooms.a | $(BUILD)/deps-build
+	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP \
-	    $(LDFLAGS) -o $@ $< $(ROOMS) $(PKG_LIBS)
+	@$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP \
+	    $(LDFLAGS) -o $@ $< $(BUILD)/librooms.a $(PKG_LIBS)
 
 -include $(BUILD)/dialog/run_dialog.d
 
 .PHONY: dialogs
 dialogs: $(BUILD)/dialog/run_dialog
-	$< $(sort $(wildcard tests/dialog/*/*.txt))
+	@$< $(sort $(wildcard tests/dialog/*/*.txt))
 
 # ---- tidiness ------------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ void buf_text(struct buf *b, const char *text)
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list args;
+	char *at;
 	int len;
 
 	va_start(args, format);
@@ -72,9 +73,9 @@ void buf_printf(struct buf *b, const char *format, ...)
 	va_end(args);
 	if (len < 0)
 		return;
-	buf_reserve(b, (size_t)len + 1);
+	at = (char *)buf_reserve(b, (size_t)len + 1);
 	va_start(args, format);
-	vsnprintf((char *)b->data + b->len, (size_t)len + 1, format, args);
+	vsnprintf(at, (size_t)len + 1, format, args);
 	va_end(args);
 	b->len += (size_t)len;
 }

@@ -40,9 +40,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The engine of another room may not be there yet. */
-#pragma weak imap_new
-
 enum { IN_MAX = 300000, DRIP_ALL = 65536, WORDS_MAX = 32 };
 
 struct line {
@@ -832,10 +829,6 @@ static bool wants_drip(const struct script *script, size_t drip)
 static bool engine_of(struct script *script)
 {
 	script->imap = strstr(script->path, "imap/") != NULL;
-	if (script->imap && !imap_new) {
-		printf("%s: there is no IMAP engine\n", script->path);
-		return false;
-	}
 	return script->imap || strstr(script->path, "pop3/") != NULL;
 }
 
