@@ -168,7 +168,7 @@ trap '' INT TERM HUP
 read word <&3
 kill $pid 2>/dev/null
 wait $pid
-[ "$word" = keep ] || rm -rf "$1"
+[ "$word" = keep ] || { chmod -R u+rwx "$1"; rm -rf "$1"; }
 """
 
 

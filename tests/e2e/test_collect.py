@@ -164,9 +164,8 @@ def mutt_opens_it(lab, home):
     mail = messages.sample(30)
     one_account(lab, home, "imap", mail)
     home.poll()
-    home.write("muttrc", "set status_format='sees %m messages'\nset folder=%s\n"
-               "set sort=date\nunset mark_old\n" % home.path +
-               "push '<enter-command>set status_on_top<enter><exit>'\n")
+    home.write("muttrc", "set status_format='sees %%m messages'\nset folder=%s\n"
+               "push '<enter-command>set status_on_top<enter><exit>'\n" % home.path)
     home.argv = lambda *args: ["/usr/bin/mutt", *args]
     shown = home.on_terminal("-n", "-F", home.file("muttrc"), "-f", home.file("Maildir"),
                              timeout=20)

@@ -82,9 +82,9 @@ def maildir_on_a_full_disk(lab, home, protocol):
                    run_as="root")
     poll = command(home, "poll", "box")
     result = in_namespace(home, """
-        mount -t tmpfs -o size=1m none disk || exit 99
+        mount -t tmpfs -o size=1m none "$HOME/disk" || exit 99
         %s; echo "first $?"; ls disk/M/new | wc -l
-        mount -o remount,size=50m disk
+        mount -t tmpfs -o remount,size=50m none "$HOME/disk"
         %s; echo "second $?"; %s; cp -r disk/M Maildir
     """ % (poll, poll, poll))
     if result.code == 99:
@@ -178,9 +178,9 @@ def state_on_a_full_disk(lab, home):
     os.mkdir(home.file("state"))
     poll = command(home, "poll", "box")
     result = in_namespace(home, """
-        mount -t tmpfs -o size=120k none state || exit 99
+        mount -t tmpfs -o size=120k none "$HOME/state" || exit 99
         %s; echo "first $?"
-        mount -o remount,size=50m state
+        mount -t tmpfs -o remount,size=50m none "$HOME/state"
         %s; echo "second $?"; %s
     """ % (poll, poll, poll))
     if result.code == 99:

@@ -179,7 +179,7 @@ def password_command_says_nothing(lab, home):
 
 @case(deadline=100)
 def password_command_hangs(lab, home):
-    command = home.script("hang", "sleep 1000\n")
+    command = home.script("hang", "sleep 100\n")
     one_account(lab, home, "imap", password=None, password_command=[command], timeout="5s")
     result = home.poll(code=77, timeout=80)
     assert result.seconds < 70, result
