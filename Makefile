@@ -63,7 +63,7 @@ $(BUILD)/obj/%.o: src/%.c | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(OBJECTS:.o=.d) $(UNITS:=.d) $(BUILD)/dialog/run_dialog.d
 
 # Installs what is missing, says what, and does nothing when all is there. One after another.
 $(BUILD)/deps-%:
@@ -76,7 +76,7 @@ $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-.PHONY: demo check units e2e fault bench layers crash-build check-build
+.PHONY: demo check units dialogs e2e fault bench layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -93,27 +93,10 @@ bench: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-bench
 	@$(PYTHON) tests/bench/bench.py
 
-# ---- dialogues: transcripts replayed against the protocol engines ----------------------------------
-
-$(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(BUILD)/librooms.a | $(BUILD)/deps-build
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	@$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP \
-	    $(LDFLAGS) -o $@ $< $(BUILD)/librooms.a $(PKG_LIBS)
-
--include $(BUILD)/dialog/run_dialog.d
-
-.PHONY: dialogs
-dialogs: $(BUILD)/dialog/run_dialog
-	@$< $(sort $(wildcard tests/dialog/*/*.txt))
-
-# ---- tidiness ------------------------------------------------------------------------------------
-
-.PHONY: layers format clean
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build | $(BUILD)/deps-check
+check-build: all units crash-build $(BUILD)/dialog/run_dialog | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -131,6 +114,15 @@ $(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/librooms.a | $(BUILD)/deps-ch
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -Wno-pedantic $$(pkg-config --cflags check) $(LDFLAGS) -o $@ $< \
 	    $(BUILD)/librooms.a $(PKG_LIBS) $$(pkg-config --libs check)
+
+$(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(ROOMS)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< $(ROOMS) $(PKG_LIBS)
+
+# Transcripts replayed against the protocol engines.
+dialogs: $(BUILD)/dialog/run_dialog
+	@$< $(sort $(wildcard tests/dialog/*/*.txt))
 
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 

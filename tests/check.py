@@ -41,8 +41,8 @@ def units(_words):
 
 
 def dialogs(_words):
-    return [[path] for path in sorted(glob.glob(os.path.join(BUILD, "dialog", "*")))
-            if os.access(path, os.X_OK) and not os.path.isdir(path)]
+    transcripts = sorted(glob.glob("tests/dialog/*/*.txt"))
+    return [[os.path.join(BUILD, "dialog", "run_dialog"), *transcripts]]
 
 
 def formatted(_words):
