@@ -63,7 +63,7 @@ $(BUILD)/obj/%.o: src/%.c | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(UNITS:=.d) $(BUILD)/dialog/run_dialog.d
+-include $(OBJECTS:.o=.d) $(UNITS:=.d)
 
 # Installs what is missing, says what, and does nothing when all is there. One after another.
 $(BUILD)/deps-%:
@@ -115,14 +115,16 @@ $(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/librooms.a | $(BUILD)/deps-ch
 	$(Q)$(COMPILE) -Wno-pedantic $$(pkg-config --cflags check) $(LDFLAGS) -o $@ $< \
 	    $(BUILD)/librooms.a $(PKG_LIBS) $$(pkg-config --libs check)
 
-$(BUILD)/dialog/run_dialog: tests/dialog/run_dialog.c $(ROOMS)
-	$(call say,TEST,$<)
+DIALOG := $(sort $(wildcard tests/dialog/*.c))
+
+$(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/librooms.a
+	$(call say,TEST,$(firstword $(DIALOG)))
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $< $(ROOMS) $(PKG_LIBS)
+	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $(DIALOG) $(BUILD)/librooms.a $(PKG_LIBS)
 
 # Transcripts replayed against the protocol engines.
 dialogs: $(BUILD)/dialog/run_dialog
-	@$< $(sort $(wildcard tests/dialog/*/*.txt))
+	@$<
 
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 

@@ -41,8 +41,7 @@ def units(_words):
 
 
 def dialogs(_words):
-    transcripts = sorted(glob.glob("tests/dialog/*/*.txt"))
-    return [[os.path.join(BUILD, "dialog", "run_dialog"), *transcripts]]
+    return [[os.path.join(BUILD, "dialog", "run_dialog")]]
 
 
 def formatted(_words):
