@@ -104,15 +104,6 @@ def large(lab, home, protocol):
     compare(mail, home.letters(), protocol)
 
 
-@case(each=PROTOCOLS)
-def max_size(lab, home, protocol):
-    mail = [messages.large(300_000)] + messages.sample(5, first=2)
-    user = one_account(lab, home, protocol, mail, max_size="100K", keep=False)
-    home.run("-v", "poll")
-    compare(mail[1:], home.letters(), protocol)
-    assert len(lab.left(user)) == 1, "the large one must stay on the server, and nothing else"
-
-
 @case()
 def lines_we_add(lab, home):
     mail = messages.sample(3)
@@ -197,10 +188,10 @@ def one_account_fails_the_others_go_on(lab, home):
     mail = messages.sample(10)
     lab.fill(user, mail)
     home.configure({
-        "bad": home.account(user, password="wrong", deliver={"maildir": home.file("none")}),
+        "bad": home.account("bad", password="wrong", deliver={"maildir": home.file("none")}),
         "good": home.account(user),
         "pop": home.account(user, "pop3", deliver={"maildir": home.file("pop")}),
-        "gone": home.account(user, port=1, deliver={"maildir": home.file("none")})})
+        "gone": home.account("gone", port=1, deliver={"maildir": home.file("none")})})
     home.poll(code=77)
     compare(mail, home.letters())
     compare(mail, home.letters("pop"), "pop3")

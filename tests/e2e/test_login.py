@@ -145,7 +145,7 @@ def password_command_without_a_shell(lab, home):
     """An argument is one argument, whatever stands in it."""
     mail = messages.sample(1)
     home.write("secret", SECRET)
-    command = home.script("give", '[ "$1" = "; rm -rf $HOME && \\`id\\`" ] && cat "$2"\n')
+    command = home.script("give", """[ "$1" = '; rm -rf $HOME && `id`' ] && cat "$2"\n""")
     one_account(lab, home, "imap", mail, password=None,
                 password_command=[command, "; rm -rf $HOME && `id`", home.file("secret")])
     home.poll()

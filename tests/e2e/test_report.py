@@ -136,7 +136,7 @@ def help_and_version(lab, home, option):
 def status_before_and_after(lab, home):
     user = user_of(home)
     lab.fill(user, messages.sample(7))
-    home.configure({"first": home.account(user), "second": home.account(user, password="wrong")})
+    home.configure({"first": home.account(user), "second": home.account("other", password="wrong")})
     assert home.run("status").code == 0
     home.poll(code=77)
     result = home.run("status")

@@ -217,9 +217,6 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         arrives={1, 2}),
     Bad("body: flood of chatter", {"body 3": [Flood(b"* OK still here\r\n", 300_000_000),
                                               Stall()]}, CLOSED, arrives={1, 2}, within=40),
-    Bad("body: larger than max_size, whatever the list said", {"body 3": [
-        b"* 3 FETCH (UID 3 BODY[] {50000000}\r\n", Flood(b"x", 50_000_000), b")\r\n"]},
-        (0, 75, 76), arrives=None, keys={"max_size": "1M"}, again=False),
     Bad("STORE: NO", {"STORE": ["{tag} NO read-only"]}, (0, 75, 76), arrives=ALL),
     Bad("STORE: silence", {"STORE": [Stall()]}, 75, arrives=ALL),
     Bad("EXPUNGE: NO", {"EXPUNGE": ["{tag} NO"]}, (0, 75, 76), arrives=ALL),
@@ -296,9 +293,6 @@ POP3 = GREETINGS + handshakes("STLS", b"+OK begin\r\n") + [
     Bad("RETR: nothing", {"body 3": [b"+OK\r\n", END]}, (0, 75, 76), arrives=ALL - {3}),
     Bad("RETR: LF . LF does not end it", {}, 0, arrives={1, 2},
         mail=[b"Subject: a\r\n\r\nbefore\n.\nafter\r\n", b"Subject: b\r\n\r\nb\r\n"]),
-    Bad("RETR: a body without end, beyond max_size", {"body 3": ["+OK", Flood(
-        b"x" * 70 + b"\r\n", 200_000_000), END]}, (0, 75, 76), arrives=None,
-        keys={"max_size": "1M"}, again=False, within=40),
     Bad("RETR: neither +OK nor -ERR", {"body 3": [b"OK here it comes\r\n" + WHOLE + END]}, 76,
         arrives={1, 2}),
     Bad("DELE: -ERR", {"DELE": ["-ERR no"]}, (0, 75, 76), arrives=ALL),
