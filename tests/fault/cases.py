@@ -235,7 +235,7 @@ END = b".\r\n"
 POP3 = GREETINGS + handshakes("STLS", b"+OK begin\r\n") + [
     Bad("greeting: of an IMAP server", {"greeting": ["* OK hello"]}, 76),
     Bad("greeting: -ERR", {"greeting": ["-ERR overloaded", Hangup()]}, (75, 76), "overloaded"),
-    Bad("CAPA: -ERR", {"CAPA": ["-ERR what", Stall()]}, 76, "nothing was sent"),
+    Bad("CAPA and STLS: -ERR", {"CAPA": ["-ERR what"], "STLS": ["-ERR what", Stall()]}, 76),
     Bad("STLS is not offered", {"CAPA": ["+OK", "USER", "UIDL", "."]}, 76,
         ("nothing was sent", "implicit")),
     Bad("STLS: -ERR", {"STLS": ["-ERR not now", Stall()]}, 76, "not now"),

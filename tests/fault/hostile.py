@@ -52,7 +52,7 @@ def run_case(lab, home, protocol, bad):
             enumerate(bad.mail, 1)] if bad.mail else messages.sample(5)
     wire = bad.mail or [one.raw.replace(b"\n", b"\r\n") for one in mail]
     name = os.path.basename(home.path)
-    lab.fill(name, messages.sample(2, first=701))
+    lab.fill(name + "-good", messages.sample(2, first=701))
     kind = ImapServer if protocol == "imap" else Pop3Server
     with kind(lab.certificates, wire, bad.answers, bad.implicit, bad.offers) as server:
         keys = dict(bad.keys)
@@ -62,7 +62,7 @@ def run_case(lab, home, protocol, bad):
         home.configure({
             "hostile": home.account(name, protocol, port=server.port, tls=tls, timeout=TIMEOUT,
                                     keep=False, **keys),
-            "good": home.account(name, deliver={"maildir": home.file("Good")})})
+            "good": home.account(name + "-good", deliver={"maildir": home.file("Good")})})
         result = home.run("-v", "poll", timeout=bad.within)
         assert result.code in bad.code, "expected exit %s: %r" % (bad.code, result)
         assert SECRET not in result.out + result.err, "a secret was printed"

@@ -416,6 +416,7 @@ class Pop3Server(Server):
     ENCRYPTED = "USER|UIDL|SASL PLAIN|PIPELINING|RESP-CODES"
 
     def talk(self, wire):
+        self.box = sorted(self.messages)  # a message's number holds for one session
         self.marked = set()
         self.play(wire, "greeting", {}, lambda: ["+OK hello"])
         while True:
@@ -454,26 +455,31 @@ class Pop3Server(Server):
 
     def on_list(self, wire, _args):
         self.play(wire, "LIST", {}, lambda: ["+OK"] + [
-            "%d %d" % (number, len(octets)) for number, octets in self.messages.items()] + ["."])
+            "%d %d" % (number, len(self.messages[uid]))
+            for number, uid in enumerate(self.box, 1)] + ["."])
 
     def on_uidl(self, wire, _args):
         self.play(wire, "UIDL", {}, lambda: ["+OK"] + [
-            "%d uid-%d" % (number, number) for number in self.messages] + ["."])
+            "%d uid-%d" % numbers for numbers in enumerate(self.box, 1)] + ["."])
 
     def on_retr(self, wire, args):
-        number = int(args[0])
-        octets = self.messages.get(number)
+        uid = self.uid(args[0])
 
         def honest():
-            if octets is None:
+            if uid is None:
                 return ["-ERR none"]
-            stuffed = re.sub(rb"(?m)^\.", b"..", octets)
+            stuffed = re.sub(rb"(\A|\r\n)\.", rb"\1..", self.messages[uid])
             return ["+OK", stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n"), "."]
-        self.play(wire, "body %d" % number, {"uid": number, "seq": number}, honest)
+        self.play(wire, "body %s" % uid, {}, honest)
+
+    def uid(self, number):
+        """What a number of this session stands for; None if for nothing."""
+        number = int(number) if number.isdigit() else 0
+        return self.box[number - 1] if 0 < number <= len(self.box) else None
 
     def on_dele(self, wire, args):
         def honest():
-            self.marked.add(int(args[0]))
+            self.marked.add(self.uid(args[0]))
             return ["+OK"]
         self.play(wire, "DELE", {}, honest)
 
