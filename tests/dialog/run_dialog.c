@@ -1,7 +1,8 @@
 /*
  * run_dialog: replays transcripts against the protocol engines, each at several drip sizes.
  *
- *     run_dialog FILE...      the directory of a file names its engine: imap/ or pop3/
+ *     run_dialog [FILE...]    the directory of a file names its engine: imap/ or pop3/; without
+ *                             files, all of tests/dialog
  *
  * A transcript is lines of text. Escapes in it: \r \n \t \" \\ \xNN. Empty lines and lines that
  * begin with # are skipped.
@@ -32,29 +33,17 @@
  */
 #include "proto/imap.h"
 #include "proto/pop3.h"
+#include "script.h"
 #include "util/mem.h"
 #include "util/str.h"
 
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { IN_MAX = 300000, DRIP_ALL = 65536, WORDS_MAX = 32 };
-
-struct line {
-	int number;
-	char kind;
-	char variant; /* ':' '|' '*' '!' */
-	char *text;   /* raw, escapes not yet undone */
-};
-
-struct script {
-	const char *path;
-	struct line *lines;
-	size_t count;
-	bool imap;
-};
+enum { IN_MAX = 300000, DRIP_ALL = 65536 };
 
 /* A deep copy of an event. */
 struct happened {
@@ -119,97 +108,6 @@ __attribute__((format(printf, 2, 3))) static bool complain(struct replay *r, con
 	va_end(args);
 	putchar('\n');
 	return false;
-}
-
-/* ---- text of transcripts ------------------------------------------------------------------- */
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Appends text up to its end, or to the quote or space that ends a word; returns where it ended. */
-static const char *unescape(struct buf *out, const char *text, const char *stop)
-{
-	for (; *text && !strchr(stop, *text); text++) {
-		char c = *text;
-
-		if (c == '\\') {
-			c = *++text;
-			if (c == 'r')
-				c = '\r';
-			else if (c == 'n')
-				c = '\n';
-			else if (c == 't')
-				c = '\t';
-			else if (c == 'x' && hex(text[1]) >= 0 && hex(text[2]) >= 0) {
-				c = (char)(hex(text[1]) * 16 + hex(text[2]));
-				text += 2;
-			} else if (c != '\\' && c != '"') {
-				fprintf(stderr, "bad escape: %s\n", text - 1);
-				exit(2);
-			}
-		}
-		buf_append(out, &c, 1);
-	}
-	return text;
-}
-
-struct word {
-	char name[32]; /* before = or ~; "" for a bare or quoted word */
-	char relation; /* '=' '~', 'w' bare, '"' quoted */
-	struct buf value;
-};
-
-static size_t words_split(struct word *words, const char *text)
-{
-	size_t count = 0;
-
-	for (;;) {
-		struct word *word = &words[count];
-		size_t name;
-
-		text += strspn(text, " ");
-		if (!*text)
-			return count;
-		if (++count > WORDS_MAX) {
-			fprintf(stderr, "too many words\n");
-			exit(2);
-		}
-		*word = (struct word){.relation = 'w'};
-		name = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
-		if (name && name < sizeof word->name && (text[name] == '=' || text[name] == '~')) {
-			memcpy(word->name, text, name);
-			word->relation = text[name];
-			text += name + 1;
-		} else if (*text == '"') {
-			word->relation = '"';
-		}
-		if (*text == '"') {
-			text = unescape(&word->value, text + 1, "\"");
-			text += *text == '"';
-		} else {
-			text = unescape(&word->value, text, " ");
-		}
-		buf_string(&word->value);
-	}
-}
-
-static void words_free(struct word *words, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		buf_free(&words[i].value);
-}
-
-static const char *word_text(const struct word *words, size_t count, size_t i)
-{
-	return i < count ? (const char *)words[i].value.data : NULL;
 }
 
 /* ---- events -------------------------------------------------------------------------------- */
@@ -545,7 +443,7 @@ static bool expect_client(struct replay *r, char variant, const char *text)
 	while (!r->failed && r->client.len < want.len && pump(r))
 		;
 	len = r->client.len < want.len ? r->client.len : want.len;
-	fine = !r->failed && len == want.len && !memcmp(r->client.data, want.data, len);
+	fine = !r->failed && len && len == want.len && !memcmp(r->client.data, want.data, len);
 	if (!fine) {
 		str_visible(&got, r->client.data, r->client.len, 400);
 		complain(r, "expected the client to send: %s\n    got: %s", text, buf_string(&got));
@@ -563,26 +461,6 @@ static bool expect_client(struct replay *r, char variant, const char *text)
 }
 
 /* ---- verbs --------------------------------------------------------------------------------- */
-
-static void set_read(const char *text, uint32_t **numbers_r, size_t *count_r)
-{
-	size_t count = 0;
-	uint32_t *numbers = NULL;
-
-	while (*text) {
-		char *end;
-		unsigned long from = strtoul(text, &end, 10);
-		unsigned long to = *end == ':' ? strtoul(end + 1, &end, 10) : from;
-
-		for (unsigned long n = from; n <= to; n++) {
-			numbers = mem_resize(numbers, count + 1, sizeof *numbers);
-			numbers[count++] = (uint32_t)n;
-		}
-		text = *end ? end + 1 : end;
-	}
-	*numbers_r = numbers;
-	*count_r = count;
-}
 
 static void give_set(struct replay *r, const char *text, bool fetch)
 {
@@ -776,83 +654,39 @@ static bool replay(const struct script *script, size_t drip)
 	return !r.failed;
 }
 
-/* ---- files --------------------------------------------------------------------------------- */
-
-static void script_add(struct script *script, char *text, int number)
+static void run(const char *path, unsigned *passed, unsigned *failed)
 {
-	struct line *line;
+	static const size_t drips[] = {1, 2, 3, 7, 64, DRIP_ALL};
+	struct script script = {.path = path};
+	char *text = script_read(&script);
+	bool known = script_engine(&script);
 
-	if (!*text || *text == '#')
-		return;
-	if (!strchr("OSCEVWT", *text) || !text[1] || !strchr(":|*!", text[1])) {
-		fprintf(stderr, "%s:%d: not a line of a transcript: %s\n", script->path, number,
-			text);
-		exit(2);
+	for (size_t d = 0; d < sizeof drips / sizeof *drips; d++) {
+		if (script_whole(&script) && drips[d] != DRIP_ALL)
+			continue;
+		if (known && replay(&script, drips[d]))
+			++*passed;
+		else
+			++*failed;
 	}
-	script->lines = mem_resize(script->lines, script->count + 1, sizeof *script->lines);
-	line = &script->lines[script->count++];
-	*line = (struct line){number, text[0], text[1], text + 2 + (text[2] == ' ')};
-}
-
-/* The lines point into what is returned. */
-static char *script_read(struct script *script)
-{
-	struct buf all = {0};
-	FILE *file = fopen(script->path, "r");
-	char *rest;
-	char *line;
-	int number = 0;
-
-	if (!file) {
-		perror(script->path);
-		exit(2);
-	}
-	for (size_t got = 1; got;) {
-		got = fread(buf_reserve(&all, 4096), 1, 4096, file);
-		buf_grow(&all, got);
-	}
-	fclose(file);
-	rest = buf_string(&all);
-	while ((line = strsep(&rest, "\n")))
-		script_add(script, line, ++number);
-	return (char *)all.base;
-}
-
-static bool wants_drip(const struct script *script, size_t drip)
-{
-	for (size_t i = 0; i < script->count; i++)
-		if (script->lines[i].kind == 'O' && !strcmp(script->lines[i].text, "whole"))
-			return drip == DRIP_ALL;
-	return true;
-}
-
-static bool engine_of(struct script *script)
-{
-	script->imap = strstr(script->path, "imap/") != NULL;
-	return script->imap || strstr(script->path, "pop3/") != NULL;
+	free(script.lines);
+	free(text);
 }
 
 int main(int argc, char **argv)
 {
-	static const size_t drips[] = {1, 2, 3, 7, 64, DRIP_ALL};
 	unsigned passed = 0;
 	unsigned failed = 0;
+	glob_t all;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (int i = 1; i < argc; i++) {
-		struct script script = {.path = argv[i]};
-		char *text = script_read(&script);
-
-		for (size_t d = 0; d < sizeof drips / sizeof *drips; d++) {
-			if (!wants_drip(&script, drips[d]))
-				continue;
-			if (engine_of(&script) && replay(&script, drips[d]))
-				passed++;
-			else
-				failed++;
-		}
-		free(script.lines);
-		free(text);
+	if (argc > 1) {
+		for (int i = 1; i < argc; i++)
+			run(argv[i], &passed, &failed);
+	} else if (!glob("tests/dialog/*/*.txt", 0, NULL, &all)) {
+		for (size_t i = 0; i < all.gl_pathc; i++)
+			run(all.gl_pathv[i], &passed, &failed);
+		globfree(&all);
 	}
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed || !passed;

@@ -397,10 +397,11 @@ END_TEST
 START_TEST(bounds_what_capabilities_keep)
 {
 	struct pop3_capa capa = {0};
+	static const char sasl[5] = {'S', 'A', 'S', 'L', ' '};
 	char line[8000];
 
 	memset(line, 'X', sizeof line);
-	memcpy(line, "SASL ", 5);
+	memcpy(line, sasl, sizeof sasl);
 	for (size_t i = 6; i < sizeof line; i += 4)
 		line[i] = ' ';
 	for (unsigned i = 0; i < POP3_CAPA_LINES; i++)
