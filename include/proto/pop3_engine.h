@@ -1,9 +1,10 @@
 /*
  * pop3_engine: what the files of the POP3 engine share; of proto/pop3 alone.
  *
- *     pop3.c        the ring of what was sent, the table of states, reading and failing
- *     pop3_login.c  from the greeting to READY
- *     pop3_visit.c  the verbs after it
+ *     pop3_engine.c  the ring of what was sent, the table of states, reading and failing
+ *     pop3_login.c   from the greeting to READY
+ *     pop3_visit.c   the verbs after it
+ *     pop3.c         the engine as source.c sees it
  */
 #ifndef MAILHAUL_PROTO_POP3_ENGINE_H
 #define MAILHAUL_PROTO_POP3_ENGINE_H
@@ -106,7 +107,11 @@ typedef bool pop3_line(struct pop3 *p, const unsigned char *line, size_t len);
 typedef enum source_what pop3_end(struct pop3 *p, struct source_event *ev);
 typedef enum source_what pop3_mark(struct pop3 *p, uint32_t number, struct source_event *ev);
 
-/* ---- pop3.c -------------------------------------------------------------------------------- */
+/* ---- pop3_engine.c -------------------------------------------------------------------------- */
+
+/* Goes on until something happens, or only something may have (POP3_CONTINUE). */
+enum source_what pop3_step(struct pop3 *p, struct source_event *ev);
+const char *pop3_waits_for(const struct pop3 *p);
 
 void pop3_push(struct pop3 *p, enum pop3_state state, uint32_t number);
 void pop3_pop(struct pop3 *p);
