@@ -234,6 +234,44 @@ START_TEST(takes_500_in_one_flight_and_waits_without_pipelining)
 }
 END_TEST
 
+/* QUIT commits, and STAT says which messages there are: others wait for them. */
+START_TEST(holds_back_what_must_wait)
+{
+	static const uint32_t numbers[] = {1, 2};
+	struct bench b;
+
+	open_ready(&b, "PIPELINING\r\n");
+	list_many(&b, 2, false);
+	source_remove(b.source, &(struct source_set){numbers, 2});
+	source_select(b.source, "INBOX", false);
+	source_fetch(b.source, &(struct source_set){numbers, 2});
+	source_finish(b.source);
+	ck_assert_int_eq(next(&b), SOURCE_NEED_BYTES);
+	sent(&b, "DELE 1\r\nDELE 2\r\n");
+	send_text(&b, "+OK\r\n+OK\r\n");
+	ck_assert_int_eq(next(&b), SOURCE_REMOVED);
+	ck_assert_str_ne(b.ev.key, "");
+	ck_assert_int_eq(next(&b), SOURCE_REMOVED);
+	ck_assert_str_ne(b.ev.key, "");
+	ck_assert_int_eq(next(&b), SOURCE_DONE);
+	ck_assert_int_eq(next(&b), SOURCE_NEED_BYTES);
+	sent(&b, "STAT\r\nUIDL\r\n");
+	send_text(&b, "+OK 1 2\r\n");
+	ck_assert_int_eq(next(&b), SOURCE_SELECTED);
+	ck_assert_int_eq(next(&b), SOURCE_DONE);
+	ck_assert_int_eq(next(&b), SOURCE_NEED_BYTES);
+	sent(&b, "RETR 1\r\n");
+	send_text(&b, "+OK\r\n1 a\r\n.\r\n-ERR\r\n");
+	ck_assert_int_eq(next(&b), SOURCE_REFUSED);
+	ck_assert_str_eq(b.ev.key, "a");
+	ck_assert_int_eq(next(&b), SOURCE_GONE);
+	ck_assert_int_eq(next(&b), SOURCE_DONE);
+	ck_assert_int_eq(next(&b), SOURCE_NEED_BYTES);
+	sent(&b, "QUIT\r\n");
+	bench_close(&b);
+}
+END_TEST
+
 /* More numbers that do not exist than the ring holds. */
 START_TEST(tells_of_many_that_are_gone)
 {
@@ -527,6 +565,7 @@ static Suite *pop3_suite(void)
 	tcase_add_test(tests, streams_a_message_of_50_mb);
 	tcase_add_test(tests, keeps_the_window_from_running_dry);
 	tcase_add_test(tests, takes_500_in_one_flight_and_waits_without_pipelining);
+	tcase_add_test(tests, holds_back_what_must_wait);
 	tcase_add_test(tests, tells_of_many_that_are_gone);
 	tcase_add_test(tests, lists_many_messages);
 	tcase_add_test(tests, undoes_what_stuffing_does);
