@@ -93,24 +93,8 @@ bench: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-bench
 	@$(PYTHON) tests/bench/bench.py
 
-# ---- dialogues: transcripts replayed against the protocol engines ----------------------------------
+# ---- building the tests ----------------------------------------------------------------------------
 
-DIALOG_SOURCES := $(wildcard tests/dialog/*.c)
-
-$(BUILD)/dialog/run_dialog: $(DIALOG_SOURCES) $(wildcard tests/dialog/*.h) $(BUILD)/librooms.a \
-    | $(BUILD)/deps-build
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	@$(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) \
-	    $(LDFLAGS) -o $@ $(DIALOG_SOURCES) $(BUILD)/librooms.a $(PKG_LIBS)
-
-.PHONY: dialogs
-dialogs: $(BUILD)/dialog/run_dialog
-	@$<
-
-# ---- tidiness ------------------------------------------------------------------------------------
-
-.PHONY: layers format clean
 layers:
 	@$(PYTHON) tests/layers.py
 
