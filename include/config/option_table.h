@@ -34,8 +34,8 @@ enum option_place { OPTION_TOP, OPTION_ACCOUNT, OPTION_TLS, OPTION_DELIVER };
 
 struct option {
 	enum option_place place;
-	const char *name;
 	enum option_type type;
+	const char *name;
 	size_t offset; /* of the field in struct config or struct config_account; 0 for a section */
 	const char *fallback; /* the default as YAML would say it; NULL: none */
 	uint64_t least, most; /* range of numbers and durations */

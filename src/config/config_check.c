@@ -262,7 +262,7 @@ void config_check_draft(struct config_report *report, struct config_draft *draft
 /* ---- accounts together ---- */
 
 struct claim {
-	char *key;
+	char *key; /* what must be one's own: a name, or a mailbox */
 	const struct config_draft *draft;
 	const char *mailbox;
 };
@@ -332,29 +332,19 @@ static struct claim *claims_of(const struct config_draft *drafts, size_t count, 
 	return claims;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	const struct config_draft *const *x = a, *const *y = b;
-	int order = strcmp((*x)->account->name, (*y)->account->name);
-
-	if (!order)
-		order = *x < *y ? -1 : *x > *y;
-	return order;
-}
-
 static void check_names(struct config_report *report, const struct config_draft *drafts,
 			size_t count)
 {
-	const struct config_draft **sorted = mem_new(count, sizeof *sorted);
+	struct claim *sorted = mem_new(count, sizeof *sorted);
 
 	for (size_t i = 0; i < count; i++)
-		sorted[i] = &drafts[i];
-	qsort(sorted, count, sizeof(const struct config_draft *), by_name);
+		sorted[i] = (struct claim){.key = drafts[i].account->name, .draft = &drafts[i]};
+	qsort(sorted, count, sizeof *sorted, by_key);
 	for (size_t i = 1; i < count; i++) {
-		const struct config_account *first = sorted[i - 1]->account;
+		const struct config_account *first = sorted[i - 1].draft->account;
 
-		if (!strcmp(first->name, sorted[i]->account->name))
-			config_mistake(report, sorted[i]->at,
+		if (!strcmp(first->name, sorted[i].key))
+			config_mistake(report, sorted[i].draft->at,
 				       "there is an account \"%s\" already (%s:%u)", first->name,
 				       first->file, first->line);
 	}

@@ -129,7 +129,6 @@ static bool begin(struct config_loader *l, const char *file, struct err *err)
 		return err_set(err, ERR_CONFIG, "%s", failed.words);
 	l->home = config_home(NULL);
 	l->base = (struct config_base){l->directory, l->home};
-	l->config = mem_new(1, sizeof *l->config);
 	config_top_fallbacks(l->config, &l->base);
 	return true;
 }
@@ -138,7 +137,9 @@ struct config *config_load(const char *file,
 			   void (*report)(void *ctx, const struct config_mistake *), void *ctx,
 			   struct err *err)
 {
-	struct config_loader l = {.report = config_report_new(), .purse = PURSE};
+	struct config_loader l = {.config = mem_new(1, sizeof(struct config)),
+				  .report = config_report_new(),
+				  .purse = PURSE};
 	unsigned mistakes;
 
 	if (begin(&l, file, err)) {
@@ -149,6 +150,8 @@ struct config *config_load(const char *file,
 				mistakes == 1 ? "" : "s", file);
 			config_free(&l.config);
 		}
+	} else {
+		config_free(&l.config);
 	}
 	close_loader(&l);
 	return l.config;

@@ -396,9 +396,9 @@ static bool set_path(const struct option *option, char **at, const char *text,
 	    option->type != OPTION_MAILDIR || check_placeholders(option, text, " mailbox ", err);
 
 	ok = ok && expand(option, &path, text, base, err);
-	while (path.len > 1 && path.data[path.len - 1] == '/')
+	while (ok && path.len > 1 && path.data[path.len - 1] == '/')
 		path.len--;
-	if (ok && path.data[0] != '/') {
+	if (ok && path.len && path.data[0] != '/') {
 		struct buf whole = {0};
 
 		buf_printf(&whole, "%s/%s", base->directory, buf_string(&path));

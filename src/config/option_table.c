@@ -16,64 +16,64 @@ enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 #define ACCOUNT(field) offsetof(struct config_account, field)
 
 const struct option option_table[] = {
-    {OPTION_TOP, "state_dir", OPTION_PATH, TOP(state_dir), NULL, 0, 0, NULL,
+    {OPTION_TOP, OPTION_PATH, "state_dir", TOP(state_dir), NULL, 0, 0, NULL,
      "where mailhaul remembers what it collected"},
-    {OPTION_TOP, "run_as", OPTION_STRING, TOP(run_as), NULL, 0, 0, NULL,
+    {OPTION_TOP, OPTION_STRING, "run_as", TOP(run_as), NULL, 0, 0, NULL,
      "started as root, become this user first"},
-    {OPTION_TOP, "max_connections", OPTION_NUMBER, TOP(max_connections), "64", 1, 10000, NULL,
+    {OPTION_TOP, OPTION_NUMBER, "max_connections", TOP(max_connections), "64", 1, 10000, NULL,
      "connections at once, over all accounts"},
-    {OPTION_TOP, "max_connections_per_host", OPTION_NUMBER, TOP(max_connections_per_host), "4", 1,
+    {OPTION_TOP, OPTION_NUMBER, "max_connections_per_host", TOP(max_connections_per_host), "4", 1,
      10000, NULL, "connections at once to one host"},
-    {OPTION_TOP, "defaults", OPTION_SECTION, 0, NULL, 0, 0, NULL,
+    {OPTION_TOP, OPTION_SECTION, "defaults", 0, NULL, 0, 0, NULL,
      "account options that hold where an account does not say otherwise"},
-    {OPTION_TOP, "accounts", OPTION_SECTION, 0, NULL, 0, 0, NULL, "names, each with its account"},
+    {OPTION_TOP, OPTION_SECTION, "accounts", 0, NULL, 0, 0, NULL, "names, each with its account"},
 
-    {OPTION_ACCOUNT, "protocol", OPTION_CHOICE, ACCOUNT(protocol), "imap", 0, 0, "imap pop3",
+    {OPTION_ACCOUNT, OPTION_CHOICE, "protocol", ACCOUNT(protocol), "imap", 0, 0, "imap pop3",
      "how the server is spoken to"},
-    {OPTION_ACCOUNT, "host", OPTION_HOST, ACCOUNT(host), NULL, 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_HOST, "host", ACCOUNT(host), NULL, 0, 0, NULL,
      "the server's name or address"},
-    {OPTION_ACCOUNT, "port", OPTION_PORT, ACCOUNT(port), NULL, 1, 65535, NULL,
+    {OPTION_ACCOUNT, OPTION_PORT, "port", ACCOUNT(port), NULL, 1, 65535, NULL,
      "by default 143 (imap) or 110 (pop3); with implicit TLS 993 or 995"},
-    {OPTION_ACCOUNT, "tls", OPTION_SECTION, 0, NULL, 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_SECTION, "tls", 0, NULL, 0, 0, NULL,
      "how the connection is encrypted: starttls, implicit, or a mapping"},
-    {OPTION_ACCOUNT, "user", OPTION_STRING, ACCOUNT(user), NULL, 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_STRING, "user", ACCOUNT(user), NULL, 0, 0, NULL,
      "the name to log in with"},
-    {OPTION_ACCOUNT, "auth", OPTION_MECHANISM, ACCOUNT(auth), "auto", 0, 0,
+    {OPTION_ACCOUNT, OPTION_MECHANISM, "auth", ACCOUNT(auth), "auto", 0, 0,
      "auto login-command plain login cram-md5 scram-sha-1 scram-sha-256", "how to log in"},
-    {OPTION_ACCOUNT, "password_command", OPTION_SECRET_COMMAND, ACCOUNT(password), NULL, 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_SECRET_COMMAND, "password_command", ACCOUNT(password), NULL, 0, 0, NULL,
      "a command that prints the password"},
-    {OPTION_ACCOUNT, "password_file", OPTION_SECRET_FILE, ACCOUNT(password), NULL, 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_SECRET_FILE, "password_file", ACCOUNT(password), NULL, 0, 0, NULL,
      "a file that holds the password"},
-    {OPTION_ACCOUNT, "password", OPTION_SECRET, ACCOUNT(password), NULL, 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_SECRET, "password", ACCOUNT(password), NULL, 0, 0, NULL,
      "the password itself"},
-    {OPTION_ACCOUNT, "mailboxes", OPTION_MAILBOXES, ACCOUNT(mailboxes), "INBOX", 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_MAILBOXES, "mailboxes", ACCOUNT(mailboxes), "INBOX", 0, 0, NULL,
      "the mailboxes to collect (imap)"},
-    {OPTION_ACCOUNT, "keep", OPTION_BOOL, ACCOUNT(keep), "true", 0, 0, NULL,
+    {OPTION_ACCOUNT, OPTION_BOOL, "keep", ACCOUNT(keep), "true", 0, 0, NULL,
      "whether messages stay on the server"},
-    {OPTION_ACCOUNT, "max_attempts", OPTION_NUMBER, ACCOUNT(max_attempts), "5", 1, 1000, NULL,
+    {OPTION_ACCOUNT, OPTION_NUMBER, "max_attempts", ACCOUNT(max_attempts), "5", 1, 1000, NULL,
      "failed deliveries after which a message is quarantined"},
-    {OPTION_ACCOUNT, "timeout", OPTION_DURATION, ACCOUNT(timeout_ms), "180s", 1000, HOUR, NULL,
+    {OPTION_ACCOUNT, OPTION_DURATION, "timeout", ACCOUNT(timeout_ms), "180s", 1000, HOUR, NULL,
      "the longest silence of the server"},
-    {OPTION_ACCOUNT, "deliver", OPTION_SECTION, 0, NULL, 0, 0, NULL, "where the messages go"},
+    {OPTION_ACCOUNT, OPTION_SECTION, "deliver", 0, NULL, 0, 0, NULL, "where the messages go"},
 
-    {OPTION_TLS, "mode", OPTION_CHOICE, ACCOUNT(tls), "starttls", 0, 0, "starttls implicit",
+    {OPTION_TLS, OPTION_CHOICE, "mode", ACCOUNT(tls), "starttls", 0, 0, "starttls implicit",
      "encrypt by STARTTLS, or from the first octet"},
-    {OPTION_TLS, "ca_file", OPTION_PATH, ACCOUNT(ca_file), NULL, 0, 0, NULL,
+    {OPTION_TLS, OPTION_PATH, "ca_file", ACCOUNT(ca_file), NULL, 0, 0, NULL,
      "trust the authorities in this PEM file instead of the system's"},
-    {OPTION_TLS, "pin_sha256", OPTION_PINS, ACCOUNT(pins), NULL, 0, 0, NULL,
+    {OPTION_TLS, OPTION_PINS, "pin_sha256", ACCOUNT(pins), NULL, 0, 0, NULL,
      "accept exactly these keys"},
-    {OPTION_TLS, "server_name", OPTION_HOST, ACCOUNT(server_name), NULL, 0, 0, NULL,
+    {OPTION_TLS, OPTION_HOST, "server_name", ACCOUNT(server_name), NULL, 0, 0, NULL,
      "the name that the certificate must hold, instead of host"},
-    {OPTION_TLS, "min_version", OPTION_SWITCH, ACCOUNT(only_tls_1_3), "1.2", 0, 0, "1.2 1.3",
+    {OPTION_TLS, OPTION_SWITCH, "min_version", ACCOUNT(only_tls_1_3), "1.2", 0, 0, "1.2 1.3",
      "the oldest version of TLS to accept"},
 
-    {OPTION_DELIVER, "maildir", OPTION_MAILDIR, ACCOUNT(maildir), NULL, 0, 0, NULL,
+    {OPTION_DELIVER, OPTION_MAILDIR, "maildir", ACCOUNT(maildir), NULL, 0, 0, NULL,
      "write into this Maildir"},
-    {OPTION_DELIVER, "mda", OPTION_ARGV, ACCOUNT(mda), NULL, 0, 0, NULL,
+    {OPTION_DELIVER, OPTION_ARGV, "mda", ACCOUNT(mda), NULL, 0, 0, NULL,
      "hand each message to this program"},
-    {OPTION_DELIVER, "mda_timeout", OPTION_DURATION, ACCOUNT(mda_timeout_ms), "10m", 1000, DAY,
+    {OPTION_DELIVER, OPTION_DURATION, "mda_timeout", ACCOUNT(mda_timeout_ms), "10m", 1000, DAY,
      NULL, "how long the program may take for one message"},
-    {OPTION_DELIVER, "mda_may_skip_input", OPTION_BOOL, ACCOUNT(mda_may_skip_input), "false", 0, 0,
+    {OPTION_DELIVER, OPTION_BOOL, "mda_may_skip_input", ACCOUNT(mda_may_skip_input), "false", 0, 0,
      NULL, "whether a program that exits 0 without reading everything has delivered"},
 };
 
@@ -98,10 +98,10 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static char folded(char c)
+static int folded(char c)
 {
 	if (c >= 'A' && c <= 'Z')
-		return (char)(c + ('a' - 'A'));
+		return c + ('a' - 'A');
 	return c == '-' || c == ' ' ? '_' : c;
 }
 
@@ -123,7 +123,7 @@ static size_t distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= b_len; j++) {
-			char x = folded(a[i - 1]), y = folded(b[j - 1]);
+			int x = folded(a[i - 1]), y = folded(b[j - 1]);
 
 			row[j] = least(above[j - 1] + (x != y), least(above[j], row[j - 1]) + 1);
 			if (i > 1 && j > 1 && x == folded(b[j - 2]) && y == folded(a[i - 2]))
