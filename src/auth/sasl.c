@@ -1,17 +1,19 @@
 /*
- * sasl: SASL exchanges (RFC 4422) by GNU SASL, in base64 as IMAP and POP3 carry them.
+ * sasl: SASL exchanges by GNU SASL, in base64 as IMAP and POP3 carry them.
  *
- * GNU SASL 2.2 fails a SCRAM exchange without -PLUS as soon as it is given any channel binding, so
- * the properties of channel binding are answered with "no callback". It runs any iteration count
- * that the server names, which may take minutes or make the exchange worthless: the count is read
- * from the server's first message (RFC 5802 section 5.1) before the library sees it.
+ * RFC 4422 (SASL), 4616 (PLAIN), 5802 and 7677 (SCRAM), 2195 (CRAM-MD5); LOGIN is as servers have
+ * it. No callback is given to the library: all it may know is set before the first step, and there
+ * is no channel binding in it (libgsasl 2.2.0 spoils SCRAM without -PLUS when it finds one).
  *
- * GNU SASL keeps copies of its properties and frees them without wiping; they are overwritten
- * before. What it derives inside an exchange is out of reach.
+ * The library is given nothing that was not looked at: base64 is decoded here, in bounds, and the
+ * iteration count of SCRAM is read before the library would start to iterate.
+ *
+ * Secrets: the library's properties (the password among them) and all that it gave us are wiped.
+ * What it copies for itself while it works and frees at once, as the prepared password in SCRAM,
+ * cannot be reached.
  */
 #include "auth/sasl.h"
 
-#include "util/buf.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -19,197 +21,290 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SASL_CHALLENGE_MAX = 64 * 1024, SASL_ITERATIONS_MIN = 4096 };
-
-struct sasl {
-	Gsasl *library;
-	Gsasl_session *session;
-	bool scram;
-	bool finished;
+enum {
+	CHALLENGE_MAX = 65536,
+	ITERATIONS_LEAST = 4096, /* RFC 7677, 4 */
+	STEPS_MAX = 8		 /* more than any mechanism here has */
 };
 
-static const struct {
+struct mechanism {
 	const char *name;
 	bool client_first;
-} mechanisms[] = {
-    {"PLAIN", true},	     {"LOGIN", false},	  {"SCRAM-SHA-1", true},
-    {"SCRAM-SHA-256", true}, {"CRAM-MD5", false},
+	bool scram;
 };
 
-static int find(const char *mechanism)
+static const struct mechanism mechanisms[] = {
+    {"PLAIN", true, false},	 {"LOGIN", false, false},	{"CRAM-MD5", false, false},
+    {"SCRAM-SHA-1", true, true}, {"SCRAM-SHA-256", true, true},
+};
+
+struct sasl {
+	const struct mechanism *mechanism;
+	Gsasl *library;
+	Gsasl_session *session;
+	unsigned steps; /* those that were taken */
+	bool finished;
+	bool failed; /* nothing more can come of it */
+};
+
+static const struct mechanism *find(const char *name)
 {
 	for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
-		if (str_same(mechanisms[i].name, mechanism))
-			return (int)i;
-	return -1;
+		if (!strcmp(mechanisms[i].name, name))
+			return &mechanisms[i];
+	return NULL;
 }
 
 bool sasl_knows(const char *mechanism)
 {
-	return find(mechanism) >= 0;
+	return find(mechanism) != NULL;
 }
 
 bool sasl_client_first(const char *mechanism)
 {
-	int at = find(mechanism);
+	const struct mechanism *known = find(mechanism);
 
-	return at >= 0 && mechanisms[at].client_first;
+	return known && known->client_first;
 }
 
-/* The properties that are known were set beforehand; there is nothing to add. */
-static int no_more(Gsasl *library, Gsasl_session *session, Gsasl_property property)
-{
-	(void)library;
-	(void)session;
-	(void)property;
-	return GSASL_NO_CALLBACK;
-}
+/* ---- beginning and end ---- */
 
 struct sasl *sasl_new(const struct sasl_params *params, struct err *err)
 {
-	struct sasl *sasl = mem_new(1, sizeof *sasl);
-	int code = gsasl_init(&sasl->library);
+	struct sasl *sasl;
+	const struct {
+		Gsasl_property property;
+		const char *value;
+	} properties[] = {{GSASL_AUTHID, params->user},
+			  {GSASL_PASSWORD, params->password},
+			  {GSASL_SERVICE, params->service},
+			  {GSASL_HOSTNAME, params->host}};
+	int code;
 
-	if (code == GSASL_OK) {
-		gsasl_callback_set(sasl->library, no_more);
-		code = gsasl_client_start(sasl->library, params->mechanism, &sasl->session);
-	}
-	if (code == GSASL_OK)
-		code = gsasl_property_set(sasl->session, GSASL_AUTHID, params->user);
-	if (code == GSASL_OK)
-		code = gsasl_property_set(sasl->session, GSASL_PASSWORD, params->password);
-	if (code == GSASL_OK)
-		code = gsasl_property_set(sasl->session, GSASL_SERVICE, params->service);
-	if (code == GSASL_OK)
-		code = gsasl_property_set(sasl->session, GSASL_HOSTNAME, params->host);
-	if (code != GSASL_OK) {
-		(void)err_set(err, ERR_AUTH, "cannot log in by %s: %s", params->mechanism,
-			      gsasl_strerror(code));
-		sasl_free(&sasl);
+	if (!sasl_knows(params->mechanism)) {
+		err_set(err, ERR_AUTH, "the SASL mechanism %s is not known to this version",
+			params->mechanism);
 		return NULL;
 	}
-	sasl->scram = str_begins(params->mechanism, strlen(params->mechanism), "SCRAM-");
+	sasl = mem_new(1, sizeof *sasl);
+	sasl->mechanism = find(params->mechanism);
+	code = gsasl_init(&sasl->library);
+	if (code == GSASL_OK)
+		code = gsasl_client_start(sasl->library, params->mechanism, &sasl->session);
+	for (size_t i = 0; code == GSASL_OK && i < sizeof properties / sizeof *properties; i++)
+		code =
+		    gsasl_property_set(sasl->session, properties[i].property, properties[i].value);
+	if (code != GSASL_OK) {
+		err_set(err, ERR_INTERNAL, "GNU SASL cannot begin %s: %s", params->mechanism,
+			gsasl_strerror(code));
+		sasl_free(&sasl);
+	}
 	return sasl;
 }
 
-static void wipe_property(struct sasl *sasl, Gsasl_property property)
+/* The library lends its own copy as const; it is wiped all the same, for it is about to be freed.
+ */
+static void wipe_property(Gsasl_session *session, Gsasl_property property)
 {
-	const char *value = gsasl_property_fast(sasl->session, property);
+	const char *lent = gsasl_property_fast(session, property);
+	char *copy = NULL;
 
-	if (value)
-		mem_wipe((char *)(uintptr_t)value, strlen(value));
+	memcpy(&copy, &lent, sizeof copy);
+	if (copy)
+		mem_wipe(copy, strlen(copy));
 }
 
-void sasl_free(struct sasl **sasl_p)
+void sasl_free(struct sasl **sasl)
 {
-	struct sasl *sasl = *sasl_p;
+	struct sasl *s = *sasl;
 
-	if (!sasl)
+	if (!s)
 		return;
-	if (sasl->session) {
-		wipe_property(sasl, GSASL_PASSWORD);
-		gsasl_finish(sasl->session);
+	if (s->session) {
+		wipe_property(s->session, GSASL_PASSWORD);
+		wipe_property(s->session, GSASL_SCRAM_SALTED_PASSWORD);
+		wipe_property(s->session, GSASL_SCRAM_SERVERKEY);
+		wipe_property(s->session, GSASL_SCRAM_STOREDKEY);
+		gsasl_finish(s->session);
 	}
-	if (sasl->library)
-		gsasl_done(sasl->library);
-	free(sasl);
-	*sasl_p = NULL;
+	if (s->library)
+		gsasl_done(s->library);
+	free(s);
+	*sasl = NULL;
 }
 
-/* The value of ",i=" in a server's first message; other messages of the server have none. */
-static bool check_iterations(const char *message, size_t len, struct err *err)
+/* ---- what the server sent ---- */
+
+struct octets {
+	char *bytes; /* the library's memory */
+	size_t len;
+};
+
+static void release(struct octets *octets)
 {
-	const char *end = message + len;
-	const char *at = message;
-
-	while (at < end) {
-		const char *comma = memchr(at, ',', (size_t)(end - at));
-		const char *stop = comma ? comma : end;
-		uint64_t count = 0;
-
-		if (stop - at > 2 && at[0] == 'i' && at[1] == '=') {
-			if (!str_number(at + 2, (size_t)(stop - at - 2), UINT64_MAX, &count))
-				return err_set(
-				    err, ERR_PROTOCOL,
-				    "server sent a SCRAM iteration count that is no number");
-			if (count < SASL_ITERATIONS_MIN)
-				return err_set(
-				    err, ERR_AUTH,
-				    "server asks for only %llu SCRAM iterations; fewer than %d "
-				    "would hand out the password to whoever listens",
-				    (unsigned long long)count, SASL_ITERATIONS_MIN);
-			if (count > SASL_ITERATIONS_MAX)
-				return err_set(
-				    err, ERR_AUTH,
-				    "server asks for %llu SCRAM iterations; mailhaul does at most "
-				    "%d",
-				    (unsigned long long)count, SASL_ITERATIONS_MAX);
-		}
-		at = comma ? comma + 1 : end;
+	if (octets->bytes) {
+		mem_wipe(octets->bytes, octets->len);
+		gsasl_free(octets->bytes);
 	}
+	*octets = (struct octets){.len = 0};
+}
+
+static bool decode(const char *challenge, struct octets *octets_r, struct err *err)
+{
+	size_t len = challenge ? strnlen(challenge, CHALLENGE_MAX + 1) : 0;
+
+	if (len > CHALLENGE_MAX)
+		return err_set(err, ERR_PROTOCOL, "a SASL challenge is longer than %d octets",
+			       CHALLENGE_MAX);
+	if (!len)
+		return true;
+	if (gsasl_base64_from(challenge, len, &octets_r->bytes, &octets_r->len) == GSASL_OK)
+		return true;
+	err_set(err, ERR_PROTOCOL, "a SASL challenge is not base64");
+	err_server(err, challenge, len);
+	return false;
+}
+
+/*
+ * Looks at SCRAM's server-first-message before the library does: r=nonce,s=salt,i=count[,...]. An
+ * honest server never asks for fewer than 4,096 iterations, which would make the password cheap to
+ * guess, nor for more than a person could wait for.
+ */
+static bool check_server_first(const struct octets *message, struct err *err)
+{
+	const char *at = message->bytes, *end = message->bytes + message->len;
+	const char *last;
+	uint64_t count = 0;
+
+	for (int field = 0; at && field < 2; field++) {
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+
+		if (end - at < 2 || memcmp(at, field ? "s=" : "r=", 2) != 0)
+			comma = NULL;
+		at = comma ? comma + 1 : NULL;
+	}
+	if (!at || end - at < 3 || memcmp(at, "i=", 2) != 0) {
+		err_set(err, ERR_PROTOCOL, "the server's first SCRAM message is malformed");
+		err_server(err, message->bytes, message->len);
+		return false;
+	}
+	at += 2;
+	last = memchr(at, ',', (size_t)(end - at));
+	if (str_number(at, (size_t)((last ? last : end) - at), SASL_ITERATIONS_MAX, &count) &&
+	    count >= ITERATIONS_LEAST)
+		return true;
+	err_set(err, ERR_AUTH,
+		"the server asks for a SCRAM iteration count that is not from %d to %d; nothing "
+		"that depends on the password was sent",
+		ITERATIONS_LEAST, SASL_ITERATIONS_MAX);
+	err_server(err, at, (size_t)((last ? last : end) - at));
+	return false;
+}
+
+/* Is a challenge of these octets one that the mechanism can have at this step? */
+static bool check_challenge(const struct sasl *sasl, const struct octets *message, struct err *err)
+{
+	if (sasl->mechanism->client_first && !sasl->steps) {
+		if (!message->len)
+			return true;
+		return err_set(err, ERR_PROTOCOL, "the server sends a challenge where %s has none",
+			       sasl->mechanism->name);
+	}
+	if (sasl->mechanism->scram && message->len > 2 && !memcmp(message->bytes, "e=", 2)) {
+		err_set(err, ERR_AUTH, "the server refused the SCRAM exchange");
+		err_server(err, message->bytes + 2, message->len - 2);
+		return false;
+	}
+	if (sasl->mechanism->scram && sasl->steps == 1)
+		return check_server_first(message, err);
 	return true;
 }
 
-static bool check_challenge(const struct sasl *sasl, const char *challenge, struct err *err)
-{
-	size_t len = strlen(challenge);
-	char *message = NULL;
-	size_t message_len = 0;
-	bool ok;
+/* ---- steps ---- */
 
-	if (len > SASL_CHALLENGE_MAX)
-		return err_set(err, ERR_PROTOCOL, "server sent a challenge of %zu octets", len);
-	if (gsasl_base64_from(challenge, len, &message, &message_len) != GSASL_OK) {
-		err_set(err, ERR_PROTOCOL, "server sent a challenge that is not base64");
-		err_server(err, challenge, len);
-		return false;
-	}
-	ok = !sasl->scram || check_iterations(message, message_len, err);
-	gsasl_free(message);
-	return ok;
+static bool step_failed(const struct sasl *sasl, int code, struct err *err)
+{
+	bool scram = sasl->mechanism->scram;
+
+	if (code == GSASL_SASLPREP_ERROR)
+		return err_set(err, ERR_AUTH,
+			       "the user or the password holds characters that %s does not allow",
+			       sasl->mechanism->name);
+	/* In the last message of SCRAM a parse error is no signature either. */
+	if (scram && sasl->steps == 2)
+		return err_set(err, ERR_AUTH,
+			       "the server could not prove that it knows the password (%s): it may "
+			       "not be the server that it says it is",
+			       sasl->mechanism->name);
+	if (scram && code == GSASL_AUTHENTICATION_ERROR)
+		return err_set(err, ERR_AUTH,
+			       "the server's answer in %s does not belong to this exchange: it may "
+			       "not be the server that it says it is",
+			       sasl->mechanism->name);
+	if (code == GSASL_MECHANISM_PARSE_ERROR || code == GSASL_BASE64_ERROR)
+		return err_set(err, ERR_PROTOCOL, "the server's %s challenge is malformed",
+			       sasl->mechanism->name);
+	return err_set(
+	    err, code == GSASL_CRYPTO_ERROR || code == GSASL_MALLOC_ERROR ? ERR_INTERNAL : ERR_AUTH,
+	    "%s failed: %s", sasl->mechanism->name, gsasl_strerror(code));
 }
 
-/* What went wrong when the library did not like a challenge. */
-static bool refuse(const struct sasl *sasl, int code, struct err *err)
+static bool encode(const struct octets *answer, bool initial, char **response_r, struct err *err)
 {
-	if (sasl->scram && code == GSASL_AUTHENTICATION_ERROR)
-		return err_set(
-		    err, ERR_AUTH,
-		    "server could not prove that it knows the password: it is not the server "
-		    "it says it is, or its user database is damaged");
-	if (code == GSASL_MECHANISM_PARSE_ERROR || code == GSASL_BASE64_ERROR ||
-	    code == GSASL_MECHANISM_CALLED_TOO_MANY_TIMES || code == GSASL_AUTHENTICATION_ERROR)
-		return err_set(err, ERR_PROTOCOL, "server sent a challenge that makes no sense: %s",
-			       gsasl_strerror(code));
-	return err_set(err, ERR_AUTH, "the login cannot go on: %s", gsasl_strerror(code));
+	struct octets text = {.len = 0};
+
+	if (!answer->len) {
+		*response_r = mem_copy(initial ? "=" : "");
+		return true;
+	}
+	if (gsasl_base64_to(answer->bytes, answer->len, &text.bytes, &text.len) != GSASL_OK)
+		return err_set(err, ERR_INTERNAL, "no memory for a SASL response");
+	*response_r = mem_copy_n(text.bytes, text.len);
+	release(&text);
+	return true;
+}
+
+static bool take_step(struct sasl *sasl, const char *challenge, char **response_r, struct err *err)
+{
+	struct octets message = {.len = 0}, answer = {.len = 0};
+	int code = GSASL_OK;
+	bool ok = decode(challenge, &message, err) && check_challenge(sasl, &message, err);
+
+	if (ok) {
+		code = gsasl_step(sasl->session, message.bytes, message.len, &answer.bytes,
+				  &answer.len);
+		ok = code == GSASL_OK || code == GSASL_NEEDS_MORE || step_failed(sasl, code, err);
+	}
+	ok = ok && encode(&answer, !challenge, response_r, err);
+	sasl->finished = ok && code == GSASL_OK;
+	sasl->steps++;
+	release(&message);
+	release(&answer);
+	return ok;
 }
 
 bool sasl_step(struct sasl *sasl, const char *challenge, char **response_r, struct err *err)
 {
-	char *response = NULL;
-	int code;
+	bool ok = false;
 
 	*response_r = NULL;
-	if (challenge && !check_challenge(sasl, challenge, err))
-		return false;
-	if (challenge && sasl->finished) {
-		/* What IMAP calls an empty challenge may carry the end of the exchange. */
-		if (*challenge)
-			return refuse(sasl, GSASL_MECHANISM_CALLED_TOO_MANY_TIMES, err);
-		*response_r = mem_copy("");
-		return true;
-	}
-	code = gsasl_step64(sasl->session, challenge ? challenge : "", &response);
-	if (code != GSASL_OK && code != GSASL_NEEDS_MORE) {
-		if (response)
-			gsasl_free(response);
-		return refuse(sasl, code, err);
-	}
-	sasl->finished = code == GSASL_OK;
-	*response_r = mem_copy(!challenge && !*response ? "=" : response);
-	mem_wipe(response, strlen(response));
-	gsasl_free(response);
-	return true;
+	if (sasl->failed)
+		err_set(err, ERR_INTERNAL, "a SASL exchange that failed cannot go on");
+	else if (!challenge && (!sasl->mechanism->client_first || sasl->steps))
+		err_set(err, ERR_INTERNAL, "%s has no initial response here",
+			sasl->mechanism->name);
+	else if (challenge && sasl->finished && !*challenge && sasl->steps++ < STEPS_MAX)
+		/* Some servers ask once more when all is said. An empty line tells them nothing. */
+		ok = (*response_r = mem_copy("")) != NULL;
+	else if (sasl->finished || sasl->steps >= STEPS_MAX)
+		err_set(err, ERR_PROTOCOL, "the server sends more challenges than %s has",
+			sasl->mechanism->name);
+	else
+		ok = take_step(sasl, challenge, response_r, err);
+	sasl->failed = !ok;
+	if (!ok)
+		sasl->finished = false;
+	return ok;
 }
 
 bool sasl_finished(const struct sasl *sasl)
