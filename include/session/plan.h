@@ -25,9 +25,14 @@ struct plan_params {
 struct plan *plan_new(const struct plan_params *params);
 void plan_free(struct plan **plan);
 
-/* One listed message, in ascending order of numbers; lower or equal ones are ignored. is: what the
- * state knows, 0 for nothing. key is copied. */
-void plan_listed(struct plan *plan, uint32_t number, const char *key, enum state_is is);
+/* One listed message, in ascending order of numbers; lower or equal ones are ignored. key is
+ * copied. It counts as new until plan_known(). */
+void plan_listed(struct plan *plan, uint32_t number, const char *key);
+
+/* How many were listed; the key of one, by index; what the state knows of it. */
+size_t plan_count(const struct plan *plan);
+const char *plan_key_at(const struct plan *plan, size_t index);
+void plan_known(struct plan *plan, size_t index, enum state_is is);
 
 /* One delivered message that the listing did not cover (IMAP, below "next"), due for removal. */
 void plan_delivered(struct plan *plan, uint32_t number, const char *key);
@@ -49,9 +54,6 @@ void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome);
 
 /* True if the number is to be fetched and has no outcome yet. */
 bool plan_wants(const struct plan *plan, uint32_t number);
-
-/* The key of a listed number; NULL if it was not listed. */
-const char *plan_key(const struct plan *plan, uint32_t number);
 
 /* Every number below it is settled: what the mailbox's "next" may become. */
 uint32_t plan_next(const struct plan *plan);

@@ -12,6 +12,7 @@
 #include "util/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -81,11 +82,15 @@ struct state_row {
 
 /* ---- reading: on the loop ---- */
 
-/* What is known of a message; 0: nothing. */
-bool state_find(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
-		enum state_is *is_r, struct err *err);
+/* Looks up count messages in one go: key() names each, known() is called for each that has a row.
+ */
+bool state_find(struct state *state, int64_t mailbox, uint32_t validity, size_t count,
+		const char *(*key)(void *ctx, size_t index),
+		void (*known)(void *ctx, size_t index, enum state_is is), void *ctx,
+		struct err *err);
 
-/* Calls each row whose state is in the mask, in the order in which they were taken, whatever the
+/* Calls each row whose state is in the mask, unfinished ones in the order in which they were taken,
+ * whatever the
  * validity (it is passed along); each returns false to stop. Reads only rows of those states, by an
  * index. DELIVERED rows may be many: ask for them only when something is to be removed. */
 bool state_each(struct state *state, int64_t mailbox, uint32_t mask,

@@ -25,14 +25,16 @@ void progress_clear(void)
 
 void progress_show(uint64_t done, uint64_t total, uint64_t octets, uint64_t now)
 {
+	static int terminal = -1;
 	char bar[PROGRESS_CELLS + 1];
 	char size[32];
 	char line[160];
 	size_t filled;
 	int len;
 
-	if (!isatty(STDERR_FILENO) || !total ||
-	    (done < total && now - shown_at < PROGRESS_EVERY_MS))
+	if (terminal < 0)
+		terminal = isatty(STDERR_FILENO);
+	if (!terminal || !total || (done < total && now - shown_at < PROGRESS_EVERY_MS))
 		return;
 	shown_at = now;
 	filled = done >= total ? PROGRESS_CELLS : (size_t)(done * PROGRESS_CELLS / total);

@@ -67,6 +67,7 @@ struct batch {
 };
 
 struct committer {
+	bool together; /* syncfs() can be trusted */
 	struct state *state;
 	struct disk *disk;
 };
@@ -173,7 +174,7 @@ void batch_take(struct batch *batch, struct letter **letter, uint32_t number,
 
 bool batch_full(const struct batch *batch, uint64_t now)
 {
-	size_t most = disk_can_flush_filesystem() ? BATCH_LETTERS_MAX : BATCH_FSYNC_MAX;
+	size_t most = batch->params.committer->together ? BATCH_LETTERS_MAX : BATCH_FSYNC_MAX;
 
 	return batch->count >= most || batch->octets >= BATCH_OCTETS_MAX ||
 	       (batch->count && now - batch->since >= BATCH_AGE_MAX);
@@ -428,7 +429,7 @@ static void flush_together(struct batch *first, dev_t on)
 	}
 }
 
-static void flush_letters(struct batch *list)
+static void flush_letters(const struct committer *committer, struct batch *list)
 {
 	bool all_few = true;
 	size_t total = 0;
@@ -440,7 +441,7 @@ static void flush_letters(struct batch *list)
 	if (!total)
 		return;
 	crash_point("batch-flush");
-	if (!disk_can_flush_filesystem() || (all_few && total <= BATCH_FSYNC_MAX)) {
+	if (!committer->together || (all_few && total <= BATCH_FSYNC_MAX)) {
 		for (struct batch *batch = list; batch; batch = next_of(batch))
 			if (has_letters(batch))
 				(void)flush_one_by_one(batch);
@@ -583,7 +584,7 @@ static void commit(void *ctx, struct disk_job *jobs)
 
 	for (struct batch *batch = list; batch; batch = next_of(batch))
 		(void)prepare(batch);
-	flush_letters(list);
+	flush_letters(committer, list);
 	record_all(committer->state, list);
 	for (struct batch *batch = list; batch; batch = next_of(batch)) {
 		struct sink *sink = batch->params.sink;
@@ -620,6 +621,7 @@ struct committer *committer_new(struct loop *loop, struct state *state, struct e
 	struct committer *committer = mem_new(1, sizeof *committer);
 
 	committer->state = state;
+	committer->together = disk_can_flush_filesystem();
 	committer->disk = disk_new(loop, commit, committer, err);
 	if (!committer->disk) {
 		free(committer);

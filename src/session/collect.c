@@ -25,6 +25,7 @@
 enum {
 	COLLECT_COMMITS_MAX = 2, /* batches under way before the source is held back */
 	MARK_MAX = 64,
+	HOST_MAX = 128,
 	NAME_MAX_OCTETS = 255
 };
 
@@ -46,7 +47,9 @@ struct collect {
 	unsigned commits;      /* under way */
 	bool stepping;	       /* on_step is deferred */
 	struct buf removed;    /* keys the server said it removed, each with its NUL */
-	char mark[MARK_MAX];   /* part of our letters' names */
+	char mark[MARK_MAX];   /* these three are part of our letters' names */
+	char host[HOST_MAX];
+	long pid;
 };
 
 static void commit_open(struct collect *collect);
@@ -227,14 +230,25 @@ static void recover(struct collect *collect)
 
 /* ---- life ---- */
 
+static void name_letters(struct collect *collect)
+{
+	snprintf(collect->mark, sizeof collect->mark, "H%sA%" PRId64 "Z",
+		 state_identity(collect->params.state), collect->params.mailbox.id);
+	if (gethostname(collect->host, sizeof collect->host - 1))
+		snprintf(collect->host, sizeof collect->host, "localhost");
+	for (char *c = collect->host; *c; c++)
+		if (*c == '/' || *c == ':')
+			*c = '_';
+	collect->pid = getpid();
+}
+
 struct collect *collect_new(const struct collect_params *params)
 {
 	struct collect *collect = mem_new(1, sizeof *collect);
 
 	collect->params = *params;
 	collect->validity = params->mailbox.validity;
-	snprintf(collect->mark, sizeof collect->mark, "H%sA%" PRId64 "Z",
-		 state_identity(params->state), params->mailbox.id);
+	name_letters(collect);
 	if (params->look_only) {
 		collect->at = COLLECT_READY;
 		step(collect);
@@ -367,20 +381,25 @@ static void selected(struct collect *collect, const struct source_event *ev)
 						       .keys_return = collect->params.keys_return});
 }
 
-static bool listed(struct collect *collect, const struct source_event *ev)
+static const char *listed_key(void *ctx, size_t index)
 {
-	enum state_is is;
+	return plan_key_at(ctx, index);
+}
+
+static void listed_known(void *ctx, size_t index, enum state_is is)
+{
+	plan_known(ctx, index, is);
+}
+
+static bool look_up_listed(struct collect *collect)
+{
 	struct err err;
 
-	if (collect->listed_again)
+	if (state_find(collect->params.state, collect->params.mailbox.id, collect->validity,
+		       plan_count(collect->plan), listed_key, listed_known, collect->plan, &err))
 		return true;
-	if (!state_find(collect->params.state, collect->params.mailbox.id, collect->validity,
-			ev->key, &is, &err)) {
-		fail(collect, &err);
-		return false;
-	}
-	plan_listed(collect->plan, ev->number, ev->key, is);
-	return true;
+	fail(collect, &err);
+	return false;
 }
 
 static bool add_delivered(void *ctx, uint32_t validity, const struct state_row *row)
@@ -426,7 +445,7 @@ static bool list_done(struct collect *collect, struct source *source)
 		source_list(source, collect->from, false);
 		return true;
 	}
-	if (!add_all_delivered(collect))
+	if (!look_up_listed(collect) || !add_all_delivered(collect))
 		return false;
 	set = plan_fetch(collect->plan);
 	collect->counts.fresh = set.count;
@@ -484,16 +503,11 @@ static void commit_open(struct collect *collect)
 static void letter_file_name(struct collect *collect, char *out, size_t size)
 {
 	static unsigned long sequence;
-	char host[128] = "localhost";
 	struct timeval now;
 
-	(void)gethostname(host, sizeof host - 1);
-	for (char *c = host; *c; c++)
-		if (*c == '/' || *c == ':')
-			*c = '_';
 	gettimeofday(&now, NULL);
 	snprintf(out, size, "%lld.M%06ldP%ldQ%06lu%s.%s", (long long)now.tv_sec, (long)now.tv_usec,
-		 (long)getpid(), ++sequence, collect->mark, host);
+		 collect->pid, ++sequence, collect->mark, collect->host);
 }
 
 static bool begin(struct collect *collect)
@@ -665,7 +679,9 @@ bool collect_event(struct collect *collect, struct source *source, enum source_w
 		selected(collect, ev);
 		return true;
 	case SOURCE_LISTED:
-		return listed(collect, ev);
+		if (!collect->listed_again)
+			plan_listed(collect->plan, ev->number, ev->key);
+		return true;
 	case SOURCE_BEGIN:
 		return begin(collect);
 	case SOURCE_CHUNK:

@@ -94,19 +94,31 @@ static void insert(struct plan *plan, size_t at, uint32_t number, const char *ke
 	plan->count++;
 }
 
-void plan_listed(struct plan *plan, uint32_t number, const char *key, enum state_is is)
+void plan_listed(struct plan *plan, uint32_t number, const char *key)
 {
-	enum entry_is entry = ENTRY_SAFE;
-
 	if (plan->count && number <= plan->entries[plan->count - 1].number)
 		return;
-	if (!is || (is == STATE_REMOVED && plan->params.keys_return))
-		entry = ENTRY_WANTED;
-	else if (is == STATE_DELIVERED)
-		entry = ENTRY_DELIVERED;
 	if (strchr(key, ' '))
 		plan->copies = true;
-	insert(plan, plan->count, number, key, entry);
+	insert(plan, plan->count, number, key, ENTRY_WANTED);
+}
+
+size_t plan_count(const struct plan *plan)
+{
+	return plan->count;
+}
+
+const char *plan_key_at(const struct plan *plan, size_t index)
+{
+	return plan->entries[index].key;
+}
+
+void plan_known(struct plan *plan, size_t index, enum state_is is)
+{
+	if (is == STATE_DELIVERED)
+		plan->entries[index].is = ENTRY_DELIVERED;
+	else if (is != STATE_REMOVED || !plan->params.keys_return)
+		plan->entries[index].is = ENTRY_SAFE;
 }
 
 void plan_delivered(struct plan *plan, uint32_t number, const char *key)
@@ -203,13 +215,6 @@ bool plan_wants(const struct plan *plan, uint32_t number)
 	const struct entry *entry = find(plan, number);
 
 	return entry && entry->is == ENTRY_WANTED;
-}
-
-const char *plan_key(const struct plan *plan, uint32_t number)
-{
-	const struct entry *entry = find(plan, number);
-
-	return entry ? entry->key : NULL;
 }
 
 uint32_t plan_next(const struct plan *plan)

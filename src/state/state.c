@@ -57,9 +57,9 @@ static const char schema[] =
     " attempts INTEGER NOT NULL, next_try INTEGER NOT NULL, name TEXT NOT NULL,"
     " mark TEXT NOT NULL, octets INTEGER NOT NULL, date INTEGER NOT NULL,"
     " PRIMARY KEY (mailbox, validity, key)) WITHOUT ROWID;"
-    "CREATE INDEX unfinished ON message (mailbox, state, taken, name)"
+    "CREATE INDEX unfinished ON message (mailbox)"
     " WHERE state IN (1, 2, 6);"
-    "CREATE INDEX delivered ON message (mailbox, state, taken, name) WHERE state = 3;"
+    "CREATE INDEX delivered ON message (mailbox) WHERE state = 3;"
     "CREATE TABLE maildir (path TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;";
 
 _Static_assert(STATE_TAKEN == 1 && STATE_HANDED == 2 && STATE_DELIVERED == 3 && STATE_WAITING == 6,
@@ -94,7 +94,7 @@ static const char *const statements[STATEMENTS] = {
 	" AND (1 << state) & ?2 ORDER BY taken, name",
     [READ_EACH_DELIVERED] =
 	"SELECT " ROW_COLUMNS ", validity FROM message INDEXED BY delivered WHERE mailbox = ?1"
-	" AND state = 3 AND (1 << state) & ?2 ORDER BY taken, name",
+	" AND state = 3 AND (1 << state) & ?2",
     [READ_COUNT] = "SELECT state, count(*) FROM message WHERE mailbox = ?1 GROUP BY state",
     [READ_VISIT] = "SELECT tried, succeeded, messages, octets, failing_since, reported,"
 		   " auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
@@ -330,6 +330,8 @@ struct state *state_open(const char *directory, struct err *err)
 {
 	struct state *state = mem_new(1, sizeof *state);
 
+	/* The library's own accounting costs a lock at every allocation. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	state->directory = mem_copy(directory);
 	state->path = mem_printf("%s/state.db", directory);
 	if (!make_directory(directory, err) || !make_file(state->path, err) ||
@@ -481,23 +483,30 @@ static void read_row(sqlite3_stmt *stmt, struct state_row *row)
 				  .date = sqlite3_column_int64(stmt, 9)};
 }
 
-bool state_find(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
-		enum state_is *is_r, struct err *err)
+bool state_find(struct state *state, int64_t mailbox, uint32_t validity, size_t count,
+		const char *(*key)(void *ctx, size_t index),
+		void (*known)(void *ctx, size_t index, enum state_is is), void *ctx,
+		struct err *err)
 {
 	sqlite3_stmt *stmt = statement(state, READ_FIND, err);
-	int got;
+	int got = SQLITE_DONE;
 
-	*is_r = 0;
-	if (!stmt)
+	/* One transaction, or each look-up would lock the file. */
+	if (!stmt || !execute(state, state->reader, "BEGIN", err))
 		return false;
-	sqlite3_bind_int64(stmt, 1, mailbox);
-	sqlite3_bind_int64(stmt, 2, validity);
-	bind_text(stmt, 3, key);
-	got = sqlite3_step(stmt);
-	if (got == SQLITE_ROW)
-		*is_r = (enum state_is)sqlite3_column_int(stmt, 0);
-	sqlite3_reset(stmt);
-	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+	for (size_t i = 0; i < count && (got == SQLITE_DONE || got == SQLITE_ROW); i++) {
+		sqlite3_bind_int64(stmt, 1, mailbox);
+		sqlite3_bind_int64(stmt, 2, validity);
+		bind_text(stmt, 3, key(ctx, i));
+		got = sqlite3_step(stmt);
+		if (got == SQLITE_ROW)
+			known(ctx, i, (enum state_is)sqlite3_column_int(stmt, 0));
+		sqlite3_reset(stmt);
+	}
+	if (got != SQLITE_ROW && got != SQLITE_DONE)
+		(void)fail(state, state->reader, err);
+	(void)sqlite3_exec(state->reader, "COMMIT", NULL, NULL, NULL);
+	return got == SQLITE_ROW || got == SQLITE_DONE;
 }
 
 static bool each_of(struct state *state, enum statement which, int64_t mailbox, uint32_t mask,
