@@ -365,14 +365,25 @@ static bool expand(const struct option *option, struct buf *out, const char *tex
 	return true;
 }
 
-/* Every %{ must begin one of the words allowed (one space between, and one at each end). */
+/* Every %{ must begin one of the words allowed (one space between, and one at each end). In
+ * arguments %% means %. */
 static bool check_placeholders(const struct option *option, const char *text, const char *allowed,
 			       struct err *err)
 {
-	for (const char *at = text; (at = strstr(at, "%{")); at += 2) {
-		size_t len = strcspn(at + 2, "}");
-		char *word = mem_printf(" %.*s ", len > 40 ? 40 : (int)len, at + 2);
-		bool known = at[2 + len] && len <= 40 && strstr(allowed, word);
+	for (const char *at = text; (at = strchr(at, '%')); at++) {
+		char *word;
+		size_t len;
+		bool known;
+
+		if (at[1] == '%' && option->type == OPTION_ARGV) {
+			at++;
+			continue;
+		}
+		if (at[1] != '{')
+			continue;
+		len = strcspn(at + 2, "}");
+		word = mem_printf(" %.*s ", len > 40 ? 40 : (int)len, at + 2);
+		known = at[2 + len] && len <= 40 && strstr(allowed, word);
 
 		free(word);
 		if (known)
@@ -460,7 +471,7 @@ static char *command_item(const struct option *option, const char *text, size_t 
 			  struct err *err)
 {
 	if (option->type == OPTION_ARGV &&
-	    !check_placeholders(option, text, " sender account mailbox user uid  ", err))
+	    !check_placeholders(option, text, " sender account mailbox user uid ", err))
 		return NULL;
 	if (place)
 		return mem_copy(text);

@@ -354,6 +354,25 @@ START_TEST(the_default_file)
 }
 END_TEST
 
+/* The examples are for copying: none may hold a mistake, or deserve a warning. */
+START_TEST(the_examples_are_good)
+{
+	static const char *const files[] = {"config/mailhaul.yaml", "config/exim.yaml",
+					    "config/procmail.yaml", "config/maildrop.yaml",
+					    "config/dovecot-lda.yaml"};
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		struct config *config = config_load(files[i], note, NULL, &failed);
+
+		ck_assert_msg(config != NULL, "%s: %s %s", files[i], failed.words,
+			      buf_string(&told));
+		ck_assert_str_eq(buf_string(&told), "");
+		ck_assert_uint_gt(config->count, 0);
+		config_free(&config);
+	}
+}
+END_TEST
+
 /* ---- keys ---- */
 
 START_TEST(unknown_keys)
@@ -618,6 +637,10 @@ START_TEST(programs)
 	     "7:13: mda: nothing is filled in in the program's name (\"%{mailbox}\")\n"},
 	    {"[mda, '%{from}']", "7:18: mda: \"%{from}\" is not known; what is filled in is "
 				 "%{sender}, %{account}, %{mailbox}, %{user} and %{uid}\n"},
+	    {"[mda, '%{}']", "7:18: mda: \"%{}\" is not known; what is filled in is "
+			     "%{sender}, %{account}, %{mailbox}, %{user} and %{uid}\n"},
+	    {"[mda, 'x%{user']", "7:18: mda: \"%{user\" is not known; what is filled in is "
+				 "%{sender}, %{account}, %{mailbox}, %{user} and %{uid}\n"},
 	    {"[sh, -c, 'mda %{sender}']",
 	     "7:7: sh would run what is filled in, which strangers write, as a command; pass it "
 	     "behind as an argument of its own, for \"$1\"\n"},
@@ -651,6 +674,7 @@ START_TEST(programs_that_are_dangerous)
 	     "6:15: warning: dovecot-lda without -e mails a rejection to the sender where it could "
 	     "tell mailhaul; add -e\n"},
 	    {"[dovecot-lda, -e]", ""},
+	    {"[mda, '100%', '%%{x}', '%{user}-%{uid}']", ""},
 	    {"[procmail]",
 	     "6:15: warning: account \"work\": procmail does not flush mail to the disk, and keep: "
 	     "false removes it from the server at once: a power cut may lose it\n"},
@@ -938,6 +962,7 @@ static TCase *good_files(void)
 	tcase_add_test(tests, aliases_are_followed);
 	tcase_add_test(tests, the_state_stands_where_xdg_says);
 	tcase_add_test(tests, the_default_file);
+	tcase_add_test(tests, the_examples_are_good);
 	tcase_add_test(tests, programs_that_are_dangerous);
 	tcase_add_test(tests, accounts_that_do_not_collide);
 	return tests;
