@@ -261,33 +261,50 @@ void config_check_draft(struct config_report *report, struct config_draft *draft
 
 /* ---- accounts together ---- */
 
+/* What one draft takes for its own. Borrowed: many accounts may share long texts by aliases. */
 struct claim {
-	char *key; /* what must be one's own: a name, or a mailbox */
 	const struct config_draft *draft;
-	const char *mailbox;
+	const char *mailbox; /* NULL: the name is meant */
 };
 
-static int by_key(const void *a, const void *b)
+static int lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+/* The case of a host name counts nothing. */
+static int compare_hosts(const char *a, const char *b)
+{
+	while (*a && lower(*a) == lower(*b)) {
+		a++;
+		b++;
+	}
+	return lower(*a) - lower(*b);
+}
+
+/* Orders by protocol, server, user and mailbox, as the state knows a mailbox; or by name. */
+static int compare_claims(const struct claim *x, const struct claim *y)
+{
+	const struct config_account *a = x->draft->account, *b = y->draft->account;
+	int order = (int)a->protocol - (int)b->protocol;
+
+	if (!x->mailbox)
+		return strcmp(a->name, b->name);
+	if (!order)
+		order = compare_hosts(a->host, b->host);
+	if (!order)
+		order = strcmp(a->user, b->user);
+	return order ? order : strcmp(x->mailbox, y->mailbox);
+}
+
+static int by_claim(const void *a, const void *b)
 {
 	const struct claim *x = a, *y = b;
-	int order = strcmp(x->key, y->key);
+	int order = compare_claims(x, y);
 
 	if (!order && x->draft != y->draft)
 		order = x->draft < y->draft ? -1 : 1;
 	return order;
-}
-
-/* Protocol, server, user and mailbox, as the state knows a mailbox. The host's case counts nothing;
- * a line break can stand in none of them. */
-static char *claim_key(const struct config_account *account, const char *mailbox)
-{
-	char *key = mem_printf("%s\n%d\n%s\n%s", account->host, (int)account->protocol,
-			       account->user, mailbox);
-
-	for (char *c = key; *c != '\n'; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c + ('a' - 'A'));
-	return key;
 }
 
 static void clash(struct config_report *report, const struct claim *first,
@@ -312,7 +329,7 @@ static void clash(struct config_report *report, const struct claim *first,
 static struct claim *claims_of(const struct config_draft *drafts, size_t count, size_t *claims_r)
 {
 	struct claim *claims = NULL;
-	size_t made = 0;
+	size_t made = 0, room = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct config_account *account = drafts[i].account;
@@ -320,12 +337,11 @@ static struct claim *claims_of(const struct config_draft *drafts, size_t count, 
 		for (size_t j = 0; account->mailboxes && account->mailboxes[j]; j++) {
 			if (!account->host || !account->user)
 				break;
-			if (made % 256 == 0)
-				claims = mem_resize(claims, made + 256, sizeof *claims);
-			claims[made++] =
-			    (struct claim){.key = claim_key(account, account->mailboxes[j]),
-					   .draft = &drafts[i],
-					   .mailbox = account->mailboxes[j]};
+			if (made == room) {
+				room = room ? 2 * room : 256;
+				claims = mem_resize(claims, room, sizeof *claims);
+			}
+			claims[made++] = (struct claim){&drafts[i], account->mailboxes[j]};
 		}
 	}
 	*claims_r = made;
@@ -338,12 +354,12 @@ static void check_names(struct config_report *report, const struct config_draft 
 	struct claim *sorted = mem_new(count, sizeof *sorted);
 
 	for (size_t i = 0; i < count; i++)
-		sorted[i] = (struct claim){.key = drafts[i].account->name, .draft = &drafts[i]};
-	qsort(sorted, count, sizeof *sorted, by_key);
+		sorted[i] = (struct claim){&drafts[i], NULL};
+	qsort(sorted, count, sizeof *sorted, by_claim);
 	for (size_t i = 1; i < count; i++) {
 		const struct config_account *first = sorted[i - 1].draft->account;
 
-		if (!strcmp(first->name, sorted[i].key))
+		if (!compare_claims(&sorted[i - 1], &sorted[i]))
 			config_mistake(report, sorted[i].draft->at,
 				       "there is an account \"%s\" already (%s:%u)", first->name,
 				       first->file, first->line);
@@ -360,14 +376,12 @@ void config_check_together(struct config_report *report, const struct config_dra
 	if (count)
 		check_names(report, drafts, count);
 	if (made)
-		qsort(claims, made, sizeof *claims, by_key);
+		qsort(claims, made, sizeof *claims, by_claim);
 	for (size_t i = 1; i < made; i++)
-		if (!strcmp(claims[i - 1].key, claims[i].key) &&
+		if (!compare_claims(&claims[i - 1], &claims[i]) &&
 		    claims[i - 1].draft != claims[i].draft &&
 		    strcmp(claims[i - 1].draft->account->name, claims[i].draft->account->name) != 0)
 			clash(report, &claims[i - 1], &claims[i]);
-	for (size_t i = 0; i < made; i++)
-		free(claims[i].key);
 	free(claims);
 }
 

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PURSE = 64 * 1024 * 1024 };
+enum { PURSE = 16 * 1024 * 1024 };
 
 /* accounts.d/NAME.yaml is one account. */
 static void read_account_file(struct config_loader *l, const char *directory, const char *name)
@@ -76,7 +76,8 @@ static void check_all(struct config_loader *l)
 	struct config_mark whole = {0, 0, 0};
 	struct config *config = l->config;
 
-	config_check_together(l->report, l->drafts, l->count);
+	if (!l->broke)
+		config_check_together(l->report, l->drafts, l->count);
 	if (!l->count && l->whole)
 		config_mistake(l->report, whole,
 			       "there is no account; write one under accounts, or in "
