@@ -619,7 +619,9 @@ static void read_account(struct config_loader *l, struct config_tree *tree, cons
 			       "account \"%s\" must be a mapping, not %s", name, type_name(node));
 	config_check_draft(l->report, &draft, l->whole && node->type == YAML_MAPPING_NODE);
 	free(where);
-	l->drafts = mem_resize(l->drafts, l->count + 1, sizeof *l->drafts);
+	/* Room for twice as many, each time that a power of two is full. */
+	if (!(l->count & (l->count - 1)))
+		l->drafts = mem_resize(l->drafts, l->count ? 2 * l->count : 1, sizeof *l->drafts);
 	l->drafts[l->count++] = draft;
 }
 
@@ -666,7 +668,7 @@ static void read_accounts(struct config_loader *l, const struct target *top,
 		return;
 	}
 	pairs = pairs_of(l, &target, node, &count);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !l->broke; i++) {
 		struct config_mark at = place_of(l->main, pairs[i].key);
 		struct err err;
 
