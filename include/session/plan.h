@@ -34,6 +34,9 @@ size_t plan_count(const struct plan *plan);
 const char *plan_key_at(const struct plan *plan, size_t index);
 void plan_known(struct plan *plan, size_t index, enum state_is is);
 
+/* The listing is complete. Until then "next" does not move. */
+void plan_listing_done(struct plan *plan);
+
 /* One delivered message that the listing did not cover (IMAP, below "next"), due for removal. */
 void plan_delivered(struct plan *plan, uint32_t number, const char *key);
 
@@ -46,8 +49,7 @@ enum plan_outcome {
 	PLAN_COMING,	/* it came, and is on its way to the disk */
 	PLAN_TAKEN,	/* has a durable row: need not be fetched again */
 	PLAN_DELIVERED, /* and is delivered: may be removed unless kept */
-	PLAN_GONE,	/* no longer on the server */
-	PLAN_LEFT	/* failed: to be fetched at the next visit */
+	PLAN_LEFT	/* did not come: fetched at the next visit, if it is listed then */
 };
 
 void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome);

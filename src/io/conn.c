@@ -44,6 +44,7 @@ struct conn {
 	bool implicit;
 	uint64_t handshake_ms;
 	uint64_t silence_ms;
+	uint64_t received; /* octets off the wire */
 	void (*on)(void *ctx, enum conn_what what, const struct err *err);
 	void *ctx;
 
@@ -403,6 +404,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *piece)
 	if (!conn || !got)
 		return;
 	conn->active = uv_now(loop_uv(conn->loop));
+	conn->received += got > 0 ? (uint64_t)got : 0;
 	conn->corked = true;
 	alive = got < 0 ? end_stream(conn, (int)got) : take(conn, piece->base, (size_t)got);
 	if (!alive)
@@ -645,6 +647,11 @@ void conn_pause(struct conn *conn, bool paused)
 const struct tls_info *conn_tls(const struct conn *conn)
 {
 	return conn->info.version[0] ? &conn->info : NULL;
+}
+
+uint64_t conn_received(const struct conn *conn)
+{
+	return conn->received;
 }
 
 const char *conn_peer(const struct conn *conn)

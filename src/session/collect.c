@@ -167,7 +167,7 @@ static void recovered_letter(struct collect *collect, const struct batch_letter 
 	struct err err;
 
 	if (letter->came == BATCH_NOWHERE) {
-		err_set(&err, ERR_MESSAGE,
+		err_set(&err, ERR_NONE,
 			"message %s was taken but its letter %s is nowhere to be found; it will be "
 			"fetched again",
 			row->key, row->name);
@@ -445,6 +445,7 @@ static bool list_done(struct collect *collect, struct source *source)
 		source_list(source, collect->from, false);
 		return true;
 	}
+	plan_listing_done(collect->plan);
 	if (!look_up_listed(collect) || !add_all_delivered(collect))
 		return false;
 	set = plan_fetch(collect->plan);
@@ -689,7 +690,8 @@ bool collect_event(struct collect *collect, struct source *source, enum source_w
 	case SOURCE_END:
 		return end(collect, ev);
 	case SOURCE_GONE:
-		plan_settle(collect->plan, ev->number, PLAN_GONE);
+		/* Only the next listing shows whether it is gone or was kept from us. */
+		plan_settle(collect->plan, ev->number, PLAN_LEFT);
 		return true;
 	case SOURCE_REFUSED:
 		refused(collect, ev);

@@ -35,6 +35,7 @@ struct plan {
 	struct entry *entries;
 	size_t count, room;
 	uint32_t *numbers; /* what a set points to */
+	bool complete;	   /* the listing */
 	bool copies;	   /* some UIDL was listed more than once */
 };
 
@@ -121,6 +122,11 @@ void plan_known(struct plan *plan, size_t index, enum state_is is)
 		plan->entries[index].is = ENTRY_SAFE;
 }
 
+void plan_listing_done(struct plan *plan)
+{
+	plan->complete = true;
+}
+
 void plan_delivered(struct plan *plan, uint32_t number, const char *key)
 {
 	size_t at = position(plan, number);
@@ -201,7 +207,7 @@ void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome)
 {
 	static const enum entry_is becomes[] = {
 	    [PLAN_COMING] = ENTRY_COMING,	[PLAN_TAKEN] = ENTRY_SAFE,
-	    [PLAN_DELIVERED] = ENTRY_DELIVERED, [PLAN_GONE] = ENTRY_SAFE,
+	    [PLAN_DELIVERED] = ENTRY_DELIVERED,
 	    [PLAN_LEFT] = ENTRY_LEFT,
 	};
 	struct entry *entry = find(plan, number);
@@ -221,6 +227,8 @@ uint32_t plan_next(const struct plan *plan)
 {
 	uint32_t next = plan->params.next;
 
+	if (!plan->complete)
+		return next;
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->entries[i].is < ENTRY_SAFE)
 			return plan->entries[i].number;

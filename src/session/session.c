@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { SESSION_LEAST_OCTETS = 1024 };
+
 enum session_at {
 	SESSION_PREPARING, /* recovery, and fetching the secret */
 	SESSION_TALKING,
@@ -34,6 +36,10 @@ struct session {
 	struct session_params params;
 	enum session_at at;
 	struct conn *conn;
+	struct loop_timer *watch; /* least progress, in spans of the silence */
+	uint64_t came;		  /* octets, when the span began */
+	bool held;		  /* the server waits for us */
+	bool moved; /* in this span: an answer moved the session on, or we held it up */
 	struct source *source;
 	struct login *login;
 	bool has_secret;
@@ -273,6 +279,7 @@ static void end(struct session *session)
 	if (session->at >= SESSION_CLOSING)
 		return;
 	session->at = SESSION_CLOSING;
+	loop_timer_free(&session->watch);
 	conn_free(&session->conn);
 	for (size_t i = 0; i < session->params.mailbox_count; i++)
 		if (session->collects[i])
@@ -436,6 +443,8 @@ static void dispatch(struct session *session, enum source_what what, const struc
 	    [SOURCE_NOTICE] = on_notice,
 	};
 
+	if (what != SOURCE_CHUNK && what != SOURCE_NOTICE)
+		session->moved = true;
 	if (on[what])
 		on[what](session, ev);
 	else if (what == SOURCE_DONE && ev->verb == SOURCE_VERB_AUTH)
@@ -487,7 +496,9 @@ static void pump(struct session *session)
 	if (source_out(session->source)->len)
 		conn_write(session->conn, source_out(session->source),
 			   source_out_secret(session->source));
-	conn_pause(session->conn, !session->handshaking && (held || what == SOURCE_NEED_VERB));
+	session->held = !session->handshaking && (held || what == SOURCE_NEED_VERB);
+	session->moved = session->moved || session->held;
+	conn_pause(session->conn, session->held);
 }
 
 /* ---- the connection ---- */
@@ -518,6 +529,7 @@ static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 	switch (what) {
 	case CONN_OPEN:
 		make_source(session, false);
+		session->moved = true;
 		break;
 	case CONN_SECURED:
 		secured(session);
@@ -539,6 +551,30 @@ static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 	pump(session);
 }
 
+/*
+ * A server that dribbles is never silent. In each span it must send a least number of octets, or
+ * something that moves the session on.
+ */
+static void on_watch(void *ctx)
+{
+	struct session *session = ctx;
+	uint64_t octets = conn_received(session->conn) - session->came;
+	struct err err;
+
+	if (!session->held && *conn_peer(session->conn) && !session->moved &&
+	    octets < SESSION_LEAST_OCTETS) {
+		err_set(&err, ERR_TEMPORARY,
+			"%s sent only %llu octets in %.1f s, and nothing that moves the session on",
+			session->params.conn.host, (unsigned long long)octets,
+			(double)session->params.conn.silence_ms / 1000);
+		conn_failed(session, &err);
+		return;
+	}
+	session->came += octets;
+	session->moved = false;
+	loop_timer_start(session->watch, session->params.conn.silence_ms);
+}
+
 /* ---- preparing ---- */
 
 static void look_whether_prepared(struct session *session)
@@ -554,6 +590,9 @@ static void look_whether_prepared(struct session *session)
 	params.on = on_conn;
 	params.ctx = session;
 	session->conn = conn_new(session->params.loop, &params);
+	session->watch = loop_timer_new(session->params.loop, on_watch, session);
+	session->moved = true;
+	loop_timer_start(session->watch, params.silence_ms);
 }
 
 static void on_step(void *ctx)
@@ -719,6 +758,7 @@ void session_free(struct session **session_p)
 
 	if (!session)
 		return;
+	loop_timer_free(&session->watch);
 	conn_free(&session->conn);
 	source_free(&session->source);
 	login_free(&session->login);

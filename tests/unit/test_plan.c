@@ -9,7 +9,10 @@
 
 static struct plan *made(bool keep, uint32_t next, uint32_t end)
 {
-	return plan_new(&(struct plan_params){.keep = keep, .next = next, .end = end});
+	struct plan *plan = plan_new(&(struct plan_params){.keep = keep, .next = next, .end = end});
+
+	plan_listing_done(plan);
+	return plan;
 }
 
 static void know(struct plan *plan, uint32_t number, const char *key, enum state_is is)
@@ -71,10 +74,23 @@ START_TEST(next_stops_at_the_first_unsettled)
 	plan_settle(plan, 20, PLAN_COMING);
 	ck_assert(!plan_wants(plan, 20));
 	ck_assert_uint_eq(plan_next(plan), 20);
-	plan_settle(plan, 20, PLAN_GONE);
+	plan_settle(plan, 20, PLAN_TAKEN);
 	ck_assert_uint_eq(plan_next(plan), 22);
 	plan_settle(plan, 22, PLAN_LEFT);
 	ck_assert_uint_eq(plan_next(plan), 22);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(next_stays_until_the_listing_is_complete)
+{
+	struct plan *plan = plan_new(&(struct plan_params){.keep = true, .next = 3, .end = 40});
+
+	ck_assert_uint_eq(plan_next(plan), 3);
+	listed(plan, 8, STATE_DELIVERED);
+	ck_assert_uint_eq(plan_next(plan), 3);
+	plan_listing_done(plan);
+	ck_assert_uint_eq(plan_next(plan), 40);
 	plan_free(&plan);
 }
 END_TEST
@@ -188,6 +204,7 @@ int main(void)
 	tcase_add_test(tests, fetches_what_is_not_known);
 	tcase_add_test(tests, repeated_and_descending_numbers_are_ignored);
 	tcase_add_test(tests, next_stops_at_the_first_unsettled);
+	tcase_add_test(tests, next_stays_until_the_listing_is_complete);
 	tcase_add_test(tests, next_goes_behind_the_last_without_uidnext);
 	tcase_add_test(tests, the_highest_uid_does_not_wrap);
 	tcase_add_test(tests, removes_only_what_is_delivered_and_once);
