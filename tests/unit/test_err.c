@@ -1,0 +1,147 @@
+/*
+ * test_err: the table of kinds against the interface, and words that are cut and made visible.
+ */
+#include "util/err.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+START_TEST(exit_codes_are_those_of_the_interface)
+{
+	static const int codes[ERR_KINDS] = {
+	    [ERR_USAGE] = 64,	    [ERR_CONFIG] = 78,	  [ERR_INTERNAL] = 70,
+	    [ERR_MAIL] = 73,	    [ERR_STATE] = 74,	  [ERR_AUTH] = 77,
+	    [ERR_TLS] = 76,	    [ERR_PROTOCOL] = 76,  [ERR_QUARANTINE] = 65,
+	    [ERR_UNREACHABLE] = 69, [ERR_TEMPORARY] = 75, [ERR_MESSAGE] = 75,
+	};
+
+	for (unsigned kind = 0; kind < ERR_KINDS; kind++) {
+		ck_assert_int_eq(err_exit_code((enum err_kind)kind), codes[kind]);
+		ck_assert_uint_gt(strlen(err_kind_name((enum err_kind)kind)), 0);
+		/* struct state_visit keeps the name in 16 octets. */
+		ck_assert_uint_lt(strlen(err_kind_name((enum err_kind)kind)), 16);
+		for (unsigned other = 0; other < kind; other++)
+			ck_assert_str_ne(err_kind_name((enum err_kind)kind),
+					 err_kind_name((enum err_kind)other));
+	}
+}
+END_TEST
+
+/* 78 70 73 74 77 76 65 69 75 */
+START_TEST(the_gravest_counts)
+{
+	static const enum err_kind falling[] = {
+	    ERR_CONFIG, ERR_INTERNAL,	ERR_MAIL,	 ERR_STATE,	ERR_AUTH,
+	    ERR_TLS,	ERR_QUARANTINE, ERR_UNREACHABLE, ERR_TEMPORARY, ERR_NONE};
+	size_t count = sizeof falling / sizeof *falling;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i; j < count; j++) {
+			ck_assert_int_eq(err_graver(falling[i], falling[j]), falling[i]);
+			ck_assert_int_eq(err_graver(falling[j], falling[i]), falling[i]);
+		}
+	ck_assert_int_eq(err_graver(ERR_NONE, ERR_MESSAGE), ERR_MESSAGE);
+	ck_assert_int_eq(err_graver(ERR_MESSAGE, ERR_TEMPORARY), ERR_TEMPORARY);
+	ck_assert_int_eq(err_exit_code(err_graver(ERR_TLS, ERR_PROTOCOL)), 76);
+}
+END_TEST
+
+START_TEST(sets_wraps_and_clears)
+{
+	struct err err;
+
+	memset(&err, 0x55, sizeof err);
+	ck_assert(!err_set(&err, ERR_TLS, "no %s", "cipher"));
+	ck_assert_int_eq(err.kind, ERR_TLS);
+	ck_assert_int_eq(err.sys, 0);
+	ck_assert_str_eq(err.words, "no cipher");
+	ck_assert_str_eq(err.server, "");
+	ck_assert(!err_wrap(&err, "account %s", "work"));
+	ck_assert_str_eq(err.words, "account work: no cipher");
+	ck_assert_int_eq(err.kind, ERR_TLS);
+	ck_assert(!err_sys(&err, ERR_MAIL, ENOSPC, "cannot write %s", "x"));
+	ck_assert_str_eq(err.words, "cannot write x: No space left on device");
+	ck_assert_int_eq(err.sys, ENOSPC);
+	err_clear(&err);
+	ck_assert_int_eq(err.kind, ERR_NONE);
+	ck_assert_str_eq(err.words, "");
+}
+END_TEST
+
+START_TEST(nobody_has_to_want_an_error)
+{
+	ck_assert(!err_set(NULL, ERR_TLS, "x"));
+	ck_assert(!err_sys(NULL, ERR_TLS, EIO, "x"));
+	ck_assert(!err_wrap(NULL, "x"));
+	err_server(NULL, "x", 1);
+	err_clear(NULL);
+}
+END_TEST
+
+START_TEST(words_are_one_line_and_fit)
+{
+	struct err err;
+	char long_text[4000];
+
+	memset(long_text, 'x', sizeof long_text - 1);
+	long_text[sizeof long_text - 1] = '\0';
+	err_set(&err, ERR_CONFIG, "a\nb\x1b[2J%s", "\r");
+	ck_assert_str_eq(err.words, "a\\x0Ab\\x1B[2J\\x0D");
+	err_wrap(&err, "c\n%s", "d");
+	ck_assert_str_eq(err.words, "c\\x0Ad: a\\x0Ab\\x1B[2J\\x0D");
+	err_set(&err, ERR_CONFIG, "%s", long_text);
+	ck_assert_uint_lt(strlen(err.words), sizeof err.words);
+	err_sys(&err, ERR_CONFIG, EIO, "%s", long_text);
+	ck_assert_uint_lt(strlen(err.words), sizeof err.words);
+	err_set(&err, ERR_CONFIG, "inner");
+	err_wrap(&err, "%s", long_text);
+	ck_assert_uint_lt(strlen(err.words), sizeof err.words);
+	for (int i = 0; i < 1000; i++)
+		err_wrap(&err, "again");
+	ck_assert_uint_lt(strlen(err.words), sizeof err.words);
+	ck_assert_int_eq(strncmp(err.words, "again: again: ", 14), 0);
+}
+END_TEST
+
+START_TEST(the_server_is_quoted_visibly)
+{
+	struct err err;
+	char noise[1000];
+
+	err_set(&err, ERR_AUTH, "refused");
+	err_server(&err, "NO \0bad\x1b", 8);
+	ck_assert_str_eq(err.server, "NO \\x00bad\\x1B");
+	ck_assert_str_eq(err.words, "refused");
+	err_wrap(&err, "account");
+	ck_assert_str_eq(err.server, "NO \\x00bad\\x1B");
+	memset(noise, 1, sizeof noise);
+	err_server(&err, noise, sizeof noise);
+	ck_assert_uint_lt(strlen(err.server), sizeof err.server);
+	ck_assert_str_eq(err.server + strlen(err.server) - 3, "...");
+	err_server(&err, NULL, 0);
+	ck_assert_str_eq(err.server, "");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("err");
+	TCase *tests = tcase_create("err");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tests, exit_codes_are_those_of_the_interface);
+	tcase_add_test(tests, the_gravest_counts);
+	tcase_add_test(tests, sets_wraps_and_clears);
+	tcase_add_test(tests, nobody_has_to_want_an_error);
+	tcase_add_test(tests, words_are_one_line_and_fit);
+	tcase_add_test(tests, the_server_is_quoted_visibly);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,161 @@
+/*
+ * test_log: levels, the form of a line, and lines that strangers try to forge.
+ */
+#include "util/log.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int ends[2];
+static int saved;
+static int raised;
+
+static void setup(void)
+{
+	ck_assert_int_eq(pipe(ends), 0);
+	saved = dup(STDERR_FILENO);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	raised = 0;
+	log_set_level(LOG_LEVEL_NOTICE);
+	log_set_curtain(NULL);
+}
+
+static void teardown(void)
+{
+	close(ends[0]);
+}
+
+/* All that was logged; nothing can be logged after it. */
+static const char *logged(void)
+{
+	static char text[65536];
+	size_t len = 0;
+	ssize_t got;
+
+	dup2(saved, STDERR_FILENO);
+	while ((got = read(ends[0], text + len, sizeof text - 1 - len)) > 0)
+		len += (size_t)got;
+	text[len] = '\0';
+	return text;
+}
+
+static size_t lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		count++;
+	return count;
+}
+
+static void raise_curtain(void)
+{
+	raised++;
+}
+
+START_TEST(a_line_has_a_stamp_and_its_words)
+{
+	int year;
+	int month;
+	int day;
+	int end = 0;
+	const char *text;
+
+	log_warning("%s is %d", "x", 5);
+	text = logged();
+	ck_assert_int_eq(
+	    sscanf(text, "%4d-%2d-%2dT%*2d:%*2d:%*2d%*5c %n", &year, &month, &day, &end), 3);
+	ck_assert_str_eq(text + end, "mailhaul: warning: x is 5\n");
+}
+END_TEST
+
+START_TEST(levels_above_are_dropped)
+{
+	const char *text;
+
+	log_info("info");
+	log_debug("debug");
+	log_line(LOG_LEVEL_TRACE, "trace");
+	log_notice("notice");
+	log_set_level(LOG_LEVEL_ERROR);
+	log_warning("warning");
+	log_error("error");
+	ck_assert(!log_wants(LOG_LEVEL_WARNING));
+	log_set_level(LOG_LEVEL_TRACE);
+	ck_assert(log_wants(LOG_LEVEL_TRACE));
+	log_line(LOG_LEVEL_TRACE, "dialogue");
+	text = logged();
+	ck_assert_uint_eq(lines(text), 3);
+	ck_assert_ptr_nonnull(strstr(text, "mailhaul: notice\n"));
+	ck_assert_ptr_nonnull(strstr(text, "mailhaul: error\n"));
+	ck_assert_ptr_nonnull(strstr(text, "mailhaul: dialogue\n"));
+}
+END_TEST
+
+START_TEST(nobody_forges_a_line)
+{
+	const char *text;
+
+	log_notice("%s", "subject\nmailhaul: all is well\r\x1b[2K\xe2\x80\xae");
+	text = logged();
+	ck_assert_uint_eq(lines(text), 1);
+	ck_assert_ptr_nonnull(
+	    strstr(text, "subject\\x0Amailhaul: all is well\\x0D\\x1B[2K\\u{202E}\n"));
+}
+END_TEST
+
+START_TEST(a_line_has_an_end)
+{
+	char *noise = malloc(20001);
+	const char *text;
+
+	memset(noise, 1, 20000);
+	noise[20000] = '\0';
+	log_notice("%s", noise);
+	log_notice("next");
+	text = logged();
+	ck_assert_uint_eq(lines(text), 2);
+	ck_assert_uint_lt(strlen(text), 5000);
+	ck_assert_ptr_nonnull(strstr(text, "mailhaul: next\n"));
+	free(noise);
+}
+END_TEST
+
+START_TEST(the_curtain_is_raised_for_lines_that_are_shown)
+{
+	log_set_curtain(raise_curtain);
+	log_debug("not shown");
+	ck_assert_int_eq(raised, 0);
+	log_notice("shown");
+	ck_assert_int_eq(raised, 1);
+	log_set_curtain(NULL);
+	log_notice("shown");
+	ck_assert_int_eq(raised, 1);
+	ck_assert_uint_eq(lines(logged()), 2);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("log");
+	TCase *tests = tcase_create("log");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, a_line_has_a_stamp_and_its_words);
+	tcase_add_test(tests, levels_above_are_dropped);
+	tcase_add_test(tests, nobody_forges_a_line);
+	tcase_add_test(tests, a_line_has_an_end);
+	tcase_add_test(tests, the_curtain_is_raised_for_lines_that_are_shown);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
