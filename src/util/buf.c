@@ -29,6 +29,9 @@ unsigned char *buf_reserve(struct buf *b, size_t len)
 		b->data = b->base;
 		return b->data + b->len;
 	}
+	/* Doubling must not wrap round: such a length is not to be had, and mem_new() says so. */
+	if (len > SIZE_MAX / 4 || b->room > SIZE_MAX / 4)
+		(void)mem_new(SIZE_MAX, SIZE_MAX);
 	room = b->room * 2 > BUF_LEAST ? b->room * 2 : BUF_LEAST;
 	while (room - b->len < len)
 		room *= 2;
