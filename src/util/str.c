@@ -96,7 +96,7 @@ static size_t utf8_one(const unsigned char *s, size_t len, uint32_t *point_r)
 /* Characters that steer a terminal or the order of the text, or that cannot be seen. */
 static bool steers(uint32_t p)
 {
-	return p < 0x20 || (p >= 0x7f && p <= 0x9f) || p == 0xad || p == 0x61c ||
+	return p < 0x20 || (p >= 0x7f && p <= 0x9f) || p == 0xad || p == 0x61c || p == 0x180e ||
 	       (p >= 0x200b && p <= 0x200f) || (p >= 0x2028 && p <= 0x202e) ||
 	       (p >= 0x2060 && p <= 0x206f) || p == 0xfeff || (p >= 0xfff9 && p <= 0xfffb) ||
 	       (p >= 0xe0000 && p <= 0xe007f);
