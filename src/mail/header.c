@@ -62,8 +62,6 @@ static void trim(struct buf *value)
 {
 	while (value->len && strchr(" \t\r", value->data[value->len - 1]))
 		value->len--;
-	while (value->len && (*value->data == ' ' || *value->data == '\t'))
-		buf_consume(value, 1);
 }
 
 /* The colon came: is the field one that is kept, and the first of its name? */
@@ -87,6 +85,8 @@ static void name_ended(struct header_scan *scan)
 /* A field that is too long is worth nothing: half a Message-ID recognises the wrong message. */
 static void keep(struct header_scan *scan, unsigned char octet)
 {
+	if (!scan->keeping->len && (octet == ' ' || octet == '\t'))
+		return;
 	if (scan->keeping->len >= HEADER_FIELD_MAX) {
 		buf_free(scan->keeping);
 		scan->keeping = NULL;
