@@ -160,10 +160,14 @@ static bool is_atext(char c)
 	       (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
+static bool is_let_dig(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 static bool is_host_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-';
+	return is_let_dig(c) || c == '-';
 }
 
 /* Each of these passes over one thing at *at, up to end; false if it does not stand there. */
@@ -205,16 +209,29 @@ static bool pass_quoted(const char **at, const char *end)
 	return true;
 }
 
+/* A label of a domain neither begins nor ends with a hyphen. */
+static bool pass_host(const char **at, const char *end)
+{
+	const char *label = *at;
+
+	if (!pass_dotted(at, end, is_host_char))
+		return false;
+	for (const char *c = label; c < *at; c++)
+		if (*c == '-' && (c == label || c[-1] == '.' || c + 1 == *at || c[1] == '.'))
+			return false;
+	return true;
+}
+
 static bool pass_domain(const char **at, const char *end)
 {
 	const char *c = *at;
 
 	if (c == end || *c != '[')
-		return pass_dotted(at, end, is_host_char);
+		return pass_host(at, end);
 	for (c++; c < end && *c != ']'; c++)
 		if (!is_host_char(*c) && *c != '.' && *c != ':')
 			return false;
-	if (c == end)
+	if (c == end || c == *at + 1)
 		return false;
 	*at = c + 1;
 	return true;
