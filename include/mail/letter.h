@@ -27,13 +27,15 @@ struct letter_params {
 /* Creates the file (0600, must not exist). NULL on failure. */
 struct letter *letter_new(const struct letter_params *params, struct err *err);
 
+/* After a failure the letter can only be freed. */
 bool letter_write(struct letter *letter, const void *bytes, size_t len, struct err *err);
 
 /* The message is whole: fills in the id (LETTER_ID digits), sets the file's time (0: leaves it) and
  * gives everything to the kernel. Nothing is flushed to the disk yet. */
 bool letter_end(struct letter *letter, const char *id, time_t date, struct err *err);
 
-/* The facts of the header, whole after letter_end(). Owned by the letter. */
+/* The facts of the header, whole after letter_end() and gone after letter_close(). Owned by the
+ * letter. */
 const struct header_facts *letter_facts(struct letter *letter);
 
 const char *letter_name(const struct letter *letter);

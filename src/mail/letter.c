@@ -28,7 +28,8 @@ struct letter {
 	char *name;
 	int fd;
 	bool ended;
-	bool cr; /* a CR is held back: it may begin a line end */
+	int failed; /* errno of a write: octets may be missing, so it can never be ended */
+	bool cr;    /* a CR is held back: it may begin a line end */
 	uint64_t octets;
 	off_t written;
 	off_t id_at;
@@ -76,8 +77,10 @@ static bool write_out(struct letter *letter, struct err *err)
 
 		if (put < 0 && errno == EINTR)
 			continue;
-		if (put < 0)
+		if (put < 0) {
+			letter->failed = errno;
 			return fail(letter, "write", err);
+		}
 		letter->written += put;
 		buf_consume(&letter->buffer, (size_t)put);
 	}
@@ -146,6 +149,9 @@ bool letter_end(struct letter *letter, const char *id, time_t date, struct err *
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = date}};
 
+	if (letter->failed)
+		return err_sys(err, ERR_MAIL, letter->failed, "cannot write %s/%s", letter->path,
+			       letter->name);
 	if (letter->cr)
 		buf_text(&letter->buffer, "\r");
 	letter->cr = false;
