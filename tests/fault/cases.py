@@ -212,7 +212,7 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         arrives=ALL),
     Bad("body: an impossible date", {"body 3": [
         body(WHOLE, before=b'INTERNALDATE "99-Xxx-2020 99:99:99 +9999" ')]}, (0, 75, 76),
-        arrives=None, again=False),
+        arrives=None, mail=[b"Subject: a\r\n\r\na\r\n", b"Subject: b\r\n\r\nb\r\n", WHOLE]),
     Bad("body: BYE in between", {"body 3": ["* BYE maintenance", Hangup()]}, 75, "maintenance",
         arrives={1, 2}),
     Bad("body: flood of chatter", {"body 3": [Flood(b"* OK still here\r\n", 300_000_000),
