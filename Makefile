@@ -126,7 +126,7 @@ $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/libr
 
 # Transcripts replayed against the protocol engines.
 dialogs: $(BUILD)/dialog/run_dialog
-	@$<
+	@$< $(sort $(wildcard tests/dialog/*/*.txt))
 
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 

