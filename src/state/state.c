@@ -250,9 +250,11 @@ static bool make_file(const char *path, struct err *err)
 	return true;
 }
 
+/* make_file() saw that the file is no symbolic link. SQLITE_OPEN_NOFOLLOW would also refuse one in
+ * the path above it, and many homes stand behind one. */
 static bool open_connection(const struct state *state, sqlite3 **db_r, struct err *err)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 
 	if (sqlite3_open_v2(state->path, db_r, flags, NULL) != SQLITE_OK)
 		return fail(state, *db_r, err);
