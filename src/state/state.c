@@ -293,15 +293,23 @@ static bool check_schema(const struct state *state, sqlite3 *db, struct err *err
 {
 	int application = 0;
 	int version = 0;
+	int tables = 0;
 
-	if (!pragma_number(state, db, "PRAGMA application_id", &application, err) ||
+	/* The tables are counted first: another process may make them, with both numbers, now. */
+	if (!pragma_number(state, db, "SELECT count(*) FROM sqlite_schema", &tables, err) ||
+	    !pragma_number(state, db, "PRAGMA application_id", &application, err) ||
 	    !pragma_number(state, db, "PRAGMA user_version", &version, err))
 		return false;
-	if (!application && !version)
+	if (!application && !version && !tables)
 		return make_schema(state, db, err) && check_schema(state, db, err);
 	if (application != STATE_APPLICATION)
 		return err_set(err, ERR_STATE, "%s is not a state file of mailhaul; move it aside",
 			       state->path);
+	if (version < 1)
+		return err_set(err, ERR_STATE,
+			       "the state file %s is damaged (form %d). Move it aside: mailhaul "
+			       "then begins anew and fetches again what still lies on the servers",
+			       state->path, version);
 	if (version > STATE_SCHEMA)
 		return err_set(
 		    err, ERR_STATE,
