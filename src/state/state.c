@@ -69,6 +69,7 @@ enum statement {
 	READ_FIND,
 	READ_EACH_UNFINISHED,
 	READ_EACH_DELIVERED,
+	READ_EACH_ANY,
 	READ_COUNT,
 	READ_VISIT,
 	READ_MAILDIR,
@@ -94,7 +95,9 @@ static const char *const statements[STATEMENTS] = {
 	" AND (1 << state) & ?2 ORDER BY taken, name",
     [READ_EACH_DELIVERED] =
 	"SELECT " ROW_COLUMNS ", validity FROM message INDEXED BY delivered WHERE mailbox = ?1"
-	" AND state = 3 AND (1 << state) & ?2",
+	" AND state = 3 AND (1 << state) & ?2 ORDER BY taken, name",
+    [READ_EACH_ANY] = "SELECT " ROW_COLUMNS ", validity FROM message WHERE mailbox = ?1"
+		      " AND (1 << state) & ?2 ORDER BY taken, name",
     [READ_COUNT] = "SELECT state, count(*) FROM message WHERE mailbox = ?1 GROUP BY state",
     [READ_VISIT] = "SELECT tried, succeeded, messages, octets, failing_since, reported,"
 		   " auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
@@ -228,7 +231,7 @@ static bool make_directory(const char *path, struct err *err)
 	char *copy = mem_copy(path);
 	bool ok = true;
 
-	for (char *slash = copy + 1; ok && (slash = strchr(slash, '/')); *slash++ = '/') {
+	for (char *slash = copy; ok && *slash && (slash = strchr(slash + 1, '/')); *slash = '/') {
 		*slash = '\0';
 		ok = !mkdir(copy, 0700) || errno == EEXIST || errno == EACCES || errno == EROFS;
 	}
@@ -519,11 +522,22 @@ bool state_find(struct state *state, int64_t mailbox, uint32_t validity, size_t 
 	return got == SQLITE_ROW || got == SQLITE_DONE;
 }
 
-static bool each_of(struct state *state, enum statement which, int64_t mailbox, uint32_t mask,
-		    bool (*each)(void *ctx, uint32_t validity, const struct state_row *row),
-		    void *ctx, struct err *err)
+/* The statement that reads least for the states of a mask. */
+static enum statement reading(uint32_t mask)
 {
-	sqlite3_stmt *stmt = statement(state, which, err);
+	uint32_t unfinished =
+	    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
+
+	if (!(mask & ~unfinished))
+		return READ_EACH_UNFINISHED;
+	return mask == STATE_MASK(STATE_DELIVERED) ? READ_EACH_DELIVERED : READ_EACH_ANY;
+}
+
+bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
+		bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
+		struct err *err)
+{
+	sqlite3_stmt *stmt = statement(state, reading(mask), err);
 	struct state_row row;
 	int got;
 
@@ -538,17 +552,6 @@ static bool each_of(struct state *state, enum statement which, int64_t mailbox, 
 	}
 	sqlite3_reset(stmt);
 	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
-}
-
-bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
-		bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
-		struct err *err)
-{
-	if (mask & STATE_MASK(STATE_DELIVERED) &&
-	    !each_of(state, READ_EACH_DELIVERED, mailbox, mask, each, ctx, err))
-		return false;
-	return !(mask & ~STATE_MASK(STATE_DELIVERED)) ||
-	       each_of(state, READ_EACH_UNFINISHED, mailbox, mask, each, ctx, err);
 }
 
 bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
