@@ -16,10 +16,17 @@ static bool temporary(enum err_kind kind)
 	return kind == ERR_UNREACHABLE || kind == ERR_TEMPORARY || kind == ERR_MESSAGE;
 }
 
+/* True if then is no further back than span. A time to come was written by a clock that ran ahead,
+ * and must not silence anything until it is reached again. */
+static bool within(int64_t then, int64_t now, int64_t span)
+{
+	return then <= now && now - then < span;
+}
+
 enum quiet_tells quiet_tells(const struct state_visit *before, const struct state_visit *after,
 			     enum err_kind kind)
 {
-	bool told_today = before->reported && after->tried - before->reported < DAY;
+	bool told_today = before->reported && within(before->reported, after->tried, DAY);
 
 	if (!kind)
 		return before->reported ? QUIET_OVER : QUIET_NOTHING;
@@ -27,7 +34,7 @@ enum quiet_tells quiet_tells(const struct state_visit *before, const struct stat
 		return QUIET_FAILURE;
 	if (told_today && !strcmp(before->error_kind, after->error_kind))
 		return QUIET_NOTHING;
-	if (temporary(kind) && (told_today || after->tried - after->failing_since < HOUR))
+	if (temporary(kind) && (told_today || within(after->failing_since, after->tried, HOUR)))
 		return QUIET_NOTHING;
 	return QUIET_FAILURE;
 }
@@ -35,12 +42,12 @@ enum quiet_tells quiet_tells(const struct state_visit *before, const struct stat
 bool quiet_tells_expiry(const struct state_visit *after)
 {
 	return after->expires && after->expires - after->tried < EXPIRY_SOON &&
-	       after->tried - after->warned >= DAY;
+	       !within(after->warned, after->tried, DAY);
 }
 
 int64_t quiet_auth_wait(const struct state_visit *before, int64_t now)
 {
-	int64_t since = now - before->auth_refused;
-
-	return before->auth_refused && since >= 0 && since < HOUR ? HOUR - since : 0;
+	return before->auth_refused && within(before->auth_refused, now, HOUR)
+		   ? HOUR - (now - before->auth_refused)
+		   : 0;
 }
