@@ -32,6 +32,7 @@ struct item {
 	struct letter *letter; /* NULL for one that was recovered */
 	bool recovered;
 	bool put_back; /* recovery found it not in place yet */
+	bool settle;   /* recovery found it, in place or not */
 };
 
 enum change_kind { CHANGE_PUT, CHANGE_MARK, CHANGE_FORGET };
@@ -267,9 +268,18 @@ const struct batch_letter *batch_letter(const struct batch *batch, size_t index)
 
 /* ---- recovery: on the committer's thread ---- */
 
+/* True if a letter that is nowhere was moved away by a mail reader: it may have stood in a Maildir,
+ * and not long ago. What was handed over or waits has only ever been in the spool, and a Maildir
+ * that the account delivers into by now says nothing about it. */
+static bool moved_by_reader(const struct sink *sink, const struct state_row *row)
+{
+	return !sink->ops->hand && row->is == STATE_TAKEN &&
+	       time(NULL) - row->taken <= BATCH_MOVED_WITHIN;
+}
+
 /* A letter whose row says that an MDA is to have it stays in the spool; any other one is put in
- * place. One that is nowhere, with a young row and a Maildir that is the right one, was moved away
- * by a mail reader: it arrived. */
+ * place. The run before may have died between a rename and its flush: what is found in place is
+ * made durable once more, since "delivered" allows the removal from the server. */
 static bool recover_item(struct batch *batch, struct item *item)
 {
 	struct sink *sink = batch->params.sink;
@@ -278,14 +288,16 @@ static bool recover_item(struct batch *batch, struct item *item)
 	if (!sink->ops->find(sink, item->shown.row.name, &where, &batch->err))
 		return false;
 	item->shown.came = BATCH_PLACED;
-	if (where == SINK_NOWHERE &&
-	    (sink->ops->hand || time(NULL) - item->shown.row.taken > BATCH_MOVED_WITHIN)) {
+	if (where == SINK_NOWHERE && !moved_by_reader(sink, &item->shown.row)) {
 		item->shown.came = BATCH_NOWHERE;
 		add_change(batch, CHANGE_FORGET, item->shown.validity, &item->shown.row);
 	} else if (!sink->ops->hand) {
 		item->put_back = where == SINK_TMP;
+		item->settle = where != SINK_NOWHERE;
 		batch_mark(batch, item->shown.validity, item->shown.row.key, STATE_DELIVERED);
 	} else if (where == SINK_PLACED) {
+		if (!sink->ops->quarantine(sink, item->shown.row.name, &batch->err))
+			return false;
 		item->shown.row.is = STATE_QUARANTINED;
 		batch_mark(batch, item->shown.validity, item->shown.row.key, STATE_QUARANTINED);
 	}
@@ -333,7 +345,7 @@ static bool sweep_strays(struct batch *batch)
 static bool recover(struct batch *batch)
 {
 	struct sink *sink = batch->params.sink;
-	bool placed = false;
+	bool settle = false;
 
 	crash_point("recover");
 	if (!sink->ops->open(sink, &batch->err) || !sweep_strays(batch))
@@ -343,14 +355,14 @@ static bool recover(struct batch *batch)
 		if (!recover_item(batch, &batch->items[i]))
 			return false;
 	for (size_t i = 0; i < batch->count; i++) {
+		settle = settle || batch->items[i].settle;
 		if (!batch->items[i].put_back)
 			continue;
 		if (!sink->ops->place(sink, batch->items[i].shown.row.name, &batch->err))
 			return false;
-		placed = true;
 		crash_point("recover-placed");
 	}
-	return !placed || sink->ops->settle(sink, &batch->err);
+	return !settle || sink->ops->settle(sink, &batch->err);
 }
 
 static bool prepare(struct batch *batch)
