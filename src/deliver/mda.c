@@ -39,7 +39,7 @@ struct mda {
 	struct loop *loop;
 	struct spool *spool;
 	char **argv;
-	char *program; /* the last part of argv[0], for messages */
+	char *program; /* argv[0], for messages */
 	char *account, *mailbox, *user;
 	uint64_t deadline_ms;
 	bool may_skip_input;
@@ -527,7 +527,6 @@ struct sink *mda_new(const struct mda_params *params)
 {
 	struct mda *mda = mem_new(1, sizeof *mda);
 	size_t count = count_words(params->argv);
-	const char *slash = count ? strrchr(params->argv[0], '/') : NULL;
 
 	mda->sink.ops = &mda_ops;
 	mda->loop = params->loop;
@@ -537,7 +536,7 @@ struct sink *mda_new(const struct mda_params *params)
 		mda->argv[i] = mem_copy(params->argv[i]);
 		mda->wants_sender = mda->wants_sender || strstr(params->argv[i], "%{sender}");
 	}
-	mda->program = mem_copy(slash ? slash + 1 : count ? params->argv[0] : "mda");
+	mda->program = mem_copy(count ? params->argv[0] : "mda");
 	mda->account = mem_copy(params->account);
 	mda->mailbox = mem_copy(params->mailbox);
 	mda->user = mem_copy(params->user);

@@ -184,7 +184,7 @@ static void recovered_letter(struct collect *collect, const struct batch_letter 
 	}
 	if (row->is == STATE_HANDED) {
 		err_set(
-		    &err, ERR_MESSAGE,
+		    &err, ERR_NONE,
 		    "mailhaul ended while the MDA had message %s; it is handed over again and may "
 		    "arrive twice",
 		    row->key);

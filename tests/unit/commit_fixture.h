@@ -9,6 +9,8 @@
 #ifndef MAILHAUL_TESTS_COMMIT_FIXTURE_H
 #define MAILHAUL_TESTS_COMMIT_FIXTURE_H
 
+#include "look_up.h"
+
 #include "deliver/maildir.h"
 #include "deliver_fixture.h"
 #include "session/batch.h"
@@ -114,10 +116,7 @@ static struct spy *spying(const struct sink *sink)
 /* What is durable of the message whose letter has this name; the key is the name. */
 static enum state_is durable(const char *name)
 {
-	enum state_is is = STATE_IS_END;
-
-	ck_good(state_find(witness, box.id, 7, name, &is, &err));
-	return is;
+	return look_up(witness, box.id, 7, name);
 }
 
 static bool spy_open(struct sink *sink, struct err *e)

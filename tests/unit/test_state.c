@@ -1,6 +1,8 @@
 /*
  * test_state: files that are no state, several processes, kill -9, full disks, and rows.
  */
+#include "look_up.h"
+
 #include "state/state.h"
 
 #include "deliver_fixture.h"
@@ -59,10 +61,7 @@ static void store(const char *key, enum state_is is, int64_t taken)
 
 static enum state_is found_by(struct state *by, const char *key)
 {
-	enum state_is is = STATE_IS_END;
-
-	ck_good(state_find(by, box.id, 7, key, &is, &err));
-	return is;
+	return look_up(by, box.id, 7, key);
 }
 
 static enum state_is found(const char *key)
@@ -554,7 +553,6 @@ END_TEST
 START_TEST(rows_are_keyed_by_mailbox_validity_and_key)
 {
 	struct state_mailbox other = mailbox(state, "lee", "mail.example.org", "Other");
-	enum state_is is;
 
 	ck_good(state_begin(state, &err));
 	store("1", STATE_TAKEN, 1);
@@ -563,10 +561,8 @@ START_TEST(rows_are_keyed_by_mailbox_validity_and_key)
 	ck_assert_int_eq(found("2"), 0);
 	ck_assert_int_eq(found("1 "), 0);
 	ck_assert_int_eq(found(""), 0);
-	ck_good(state_find(state, box.id, 8, "1", &is, &err));
-	ck_assert_int_eq(is, 0);
-	ck_good(state_find(state, other.id, 7, "1", &is, &err));
-	ck_assert_int_eq(is, 0);
+	ck_assert_int_eq(look_up(state, box.id, 8, "1"), 0);
+	ck_assert_int_eq(look_up(state, other.id, 7, "1"), 0);
 }
 END_TEST
 
