@@ -67,7 +67,7 @@ def handshakes(verb, ok):
 GREETINGS = [
     Bad("greeting: silence", {"greeting": [Stall()]}, 75, "greeting"),
     Bad("greeting: FIN", {"greeting": [Hangup()]}, CLOSED),
-    Bad("greeting: RST", {"greeting": [Reset()]}, CLOSED),
+    Bad("greeting: RST", {"greeting": [Reset()]}, (69, 75, 76)),
     Bad("greeting: of a web server", {"greeting": ["HTTP/1.1 400 Bad Request", Hangup()]}, 76),
     Bad("greeting: of a submission server", {"greeting": ["220 mail ESMTP", Stall()]}, 76),
     Bad("greeting: a line without end", {"greeting": [Flood(b"x", 50_000_000), Stall()]}, 76),
