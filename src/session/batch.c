@@ -2,10 +2,12 @@
  * batch: the commit protocol. One batch holds letters and changes of rows of one mailbox that
  * become durable together; the committer's thread takes the batches of all sessions at once.
  *
- * Flushing: few letters are flushed one by one; many by one syncfs() of the file system they stand
- * on, which costs about the same for ten as for two thousand. syncfs() reports errors since Linux
- * 5.8, through a descriptor that was opened before the writes: the sink's directory. A flush that
- * failed is final, so the letters it covered are removed and will be fetched anew.
+ * Flushing: few letters are flushed one by one; many by a syncfs() for each sink, which costs about
+ * the same for ten as for two thousand, and next to nothing where another sink on the same file
+ * system was just flushed. syncfs() reports errors since Linux 5.8, and only to a descriptor that
+ * was opened before they happened, once: so each sink is flushed through its own directory. A flush
+ * that failed is final: the letters it covered are removed and will be fetched anew, and so are
+ * those that were being written at the time, since nobody will be told of their loss again.
  */
 #include "session/batch.h"
 
@@ -15,7 +17,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -71,6 +72,8 @@ struct committer {
 	bool together; /* syncfs() can be trusted */
 	struct state *state;
 	struct disk *disk;
+	const struct sink **failed; /* whose flush failed, until their next recovery */
+	size_t failed_count, failed_room;
 };
 
 /* ---- filling a batch: on the loop ---- */
@@ -169,8 +172,8 @@ void batch_take(struct batch *batch, struct letter **letter, uint32_t number,
 	batch->octets += filled.octets;
 	/* Beyond the few that are flushed one by one no descriptors are kept; what close() says is
 	 * asked for, since some file systems report a full disk only then. */
-	if (batch->count > BATCH_FSYNC_MAX && !batch->err.kind)
-		(void)letter_close(item->letter, &batch->err);
+	if (batch->count > BATCH_FSYNC_MAX)
+		(void)letter_close(item->letter, batch->err.kind ? NULL : &batch->err);
 }
 
 bool batch_full(const struct batch *batch, uint64_t now)
@@ -264,6 +267,36 @@ size_t batch_letters(const struct batch *batch)
 const struct batch_letter *batch_letter(const struct batch *batch, size_t index)
 {
 	return &batch->items[index].shown;
+}
+
+/* ---- sinks whose flush failed: on the committer's thread ---- */
+
+static bool has_failed(const struct committer *committer, const struct sink *sink)
+{
+	for (size_t i = 0; i < committer->failed_count; i++)
+		if (committer->failed[i] == sink)
+			return true;
+	return false;
+}
+
+static void note_failed(struct committer *committer, const struct sink *sink)
+{
+	if (has_failed(committer, sink))
+		return;
+	if (committer->failed_count == committer->failed_room) {
+		committer->failed_room = committer->failed_room ? committer->failed_room * 2 : 4;
+		committer->failed = mem_resize(committer->failed, committer->failed_room,
+					       sizeof *committer->failed);
+	}
+	committer->failed[committer->failed_count++] = sink;
+}
+
+/* A visit begins: nothing of its letters is written yet. */
+static void trust_again(struct committer *committer, const struct sink *sink)
+{
+	for (size_t i = 0; i < committer->failed_count; i++)
+		if (committer->failed[i] == sink)
+			committer->failed[i--] = committer->failed[--committer->failed_count];
 }
 
 /* ---- recovery: on the committer's thread ---- */
@@ -365,18 +398,6 @@ static bool recover(struct batch *batch)
 	return !settle || sink->ops->settle(sink, &batch->err);
 }
 
-static bool prepare(struct batch *batch)
-{
-	struct sink *sink = batch->params.sink;
-
-	if (batch->err.kind || (batch->mark && !recover(batch)))
-		return false;
-	for (size_t i = 0; i < batch->quarantines.count; i++)
-		if (!sink->ops->quarantine(sink, batch->quarantines.names[i], &batch->err))
-			return false;
-	return true;
-}
-
 /* ---- the commit: on the committer's thread ---- */
 
 static struct batch *next_of(const struct batch *batch)
@@ -389,13 +410,22 @@ static bool has_letters(const struct batch *batch)
 	return !batch->err.kind && batch->count && batch->items[0].letter;
 }
 
-static bool device(const struct batch *batch, dev_t *device_r)
+static bool prepare(struct batch *batch)
 {
-	struct stat st;
+	struct sink *sink = batch->params.sink;
 
-	if (fstat(batch->params.sink->ops->directory(batch->params.sink), &st))
+	if (batch->mark)
+		trust_again(batch->params.committer, sink);
+	if (batch->err.kind || (batch->mark && !recover(batch)))
 		return false;
-	*device_r = st.st_dev;
+	if (has_letters(batch) && has_failed(batch->params.committer, sink))
+		return err_set(&batch->err, ERR_MAIL,
+			       "%s could not be flushed to the disk before; what was written "
+			       "meanwhile may be lost and is fetched again",
+			       sink->ops->path(sink));
+	for (size_t i = 0; i < batch->quarantines.count; i++)
+		if (!sink->ops->quarantine(sink, batch->quarantines.names[i], &batch->err))
+			return false;
 	return true;
 }
 
@@ -414,31 +444,35 @@ static bool flush_one_by_one(struct batch *batch)
 	return true;
 }
 
-/* One syncfs() through the first sink of a file system serves all batches on it. */
-static void flush_together(struct batch *first, dev_t on)
+/* One syncfs() for all batches of a sink, of which this is the first. */
+static void flush_together(struct batch *first)
 {
 	struct sink *sink = first->params.sink;
 	struct err err = {.kind = ERR_NONE};
 	bool closed = true;
 
-	for (struct batch *batch = first; batch; batch = next_of(batch)) {
-		dev_t here;
-
-		if (!has_letters(batch) || !device(batch, &here) || here != on)
-			continue;
-		for (size_t i = 0; closed && i < batch->count && i < BATCH_FSYNC_MAX; i++)
+	for (struct batch *batch = first; batch; batch = next_of(batch))
+		for (size_t i = 0; batch->params.sink == sink && has_letters(batch) && closed &&
+				   i < batch->count && i < BATCH_FSYNC_MAX;
+		     i++)
 			closed = letter_close(batch->items[i].letter, &err);
-	}
 	crash_point("batch-flush-together");
 	if (closed &&
 	    disk_flush_filesystem(sink->ops->directory(sink), sink->ops->path(sink), &err))
 		return;
-	for (struct batch *batch = first; batch; batch = next_of(batch)) {
-		dev_t here;
-
-		if (has_letters(batch) && device(batch, &here) && here == on)
+	note_failed(first->params.committer, sink);
+	for (struct batch *batch = first; batch; batch = next_of(batch))
+		if (batch->params.sink == sink && has_letters(batch))
 			batch->err = err;
-	}
+}
+
+/* True if no batch before it in the list has letters of the same sink. */
+static bool is_first_of_sink(const struct batch *list, const struct batch *batch)
+{
+	for (; list != batch; list = next_of(list))
+		if (list->params.sink == batch->params.sink && has_letters(list))
+			return false;
+	return true;
 }
 
 static void flush_letters(const struct committer *committer, struct batch *list)
@@ -458,23 +492,9 @@ static void flush_letters(const struct committer *committer, struct batch *list)
 			if (has_letters(batch))
 				(void)flush_one_by_one(batch);
 	} else {
-		dev_t done[8];
-		size_t known = 0;
-
-		for (struct batch *batch = list; batch; batch = next_of(batch)) {
-			dev_t on;
-			size_t i = 0;
-
-			if (!has_letters(batch) || !device(batch, &on))
-				continue;
-			while (i < known && done[i] != on)
-				i++;
-			if (i < known)
-				continue;
-			flush_together(batch, on);
-			if (known < sizeof done / sizeof *done)
-				done[known++] = on;
-		}
+		for (struct batch *batch = list; batch; batch = next_of(batch))
+			if (has_letters(batch) && is_first_of_sink(list, batch))
+				flush_together(batch);
 	}
 	for (struct batch *batch = list; batch; batch = next_of(batch))
 		if (has_letters(batch))
@@ -647,6 +667,7 @@ void committer_free(struct committer **committer)
 	if (!*committer)
 		return;
 	disk_free(&(*committer)->disk);
+	free((*committer)->failed);
 	free(*committer);
 	*committer = NULL;
 }
