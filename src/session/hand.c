@@ -184,7 +184,6 @@ static void handed(void *ctx, enum sink_verdict verdict, const struct err *why)
 	struct err err = why ? *why : (struct err){.kind = ERR_NONE};
 
 	crash_point("hand-verdict");
-	hand->running = false;
 	judge(hand, errand, verdict, &err);
 	batch_put(next_batch(hand), errand->validity, &errand->row);
 	hand->params.on_result(
@@ -195,6 +194,7 @@ static void handed(void *ctx, enum sink_verdict verdict, const struct err *why)
 				  .octets = errand->row.octets,
 				  .err = verdict == SINK_DELIVERED ? NULL : &err});
 	free_errand(&hand->now);
+	hand->running = false;
 	go_on(hand);
 }
 
