@@ -35,7 +35,8 @@ struct hand_params {
 
 struct hand *hand_new(const struct hand_params *params);
 
-/* Not while a commit is under way, unless the loop has ended. Stops the MDA. */
+/* Not while a commit is under way, unless the loop has ended. An MDA that runs is stopped when the
+ * sink is freed; that must come before the loop runs again. */
 void hand_free(struct hand **hand);
 
 /* Queues a letter of the spool; the row is copied. Does nothing once the queue was stopped. */

@@ -116,12 +116,13 @@ bool hand_busy(const struct hand *hand)
 	return hand->committing || hand->running;
 }
 
-/* The first retry comes with the next poll, the others at intervals that grow with the letter. */
-static int64_t next_try(int64_t taken, int64_t now)
+/* The first retry comes with the next poll, however long the letter stood in the queue or the MDA
+ * took; the others at intervals that grow with its age. */
+static int64_t next_try(const struct state_row *row, int64_t now)
 {
-	int64_t age = now - taken;
+	int64_t age = now - row->taken;
 
-	if (age < MINUTE)
+	if (!row->next_try)
 		return now;
 	if (age < 5 * MINUTE)
 		return now + 5 * MINUTE;
@@ -147,6 +148,7 @@ static void judge(struct hand *hand, struct errand *errand, enum sink_verdict ve
 		  struct err *err)
 {
 	int64_t now = time(NULL);
+	int64_t later = next_try(&errand->row, now);
 
 	errand->row.changed = now;
 	errand->row.is = STATE_WAITING;
@@ -157,7 +159,7 @@ static void judge(struct hand *hand, struct errand *errand, enum sink_verdict ve
 		batch_discard(next_batch(hand), errand->row.name);
 		return;
 	case SINK_LATER:
-		errand->row.next_try = next_try(errand->row.taken, now);
+		errand->row.next_try = later;
 		if (now - errand->row.taken > HAND_GIVE_UP)
 			quarantine(hand, errand, err);
 		else
