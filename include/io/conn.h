@@ -61,7 +61,7 @@ void conn_pause(struct conn *conn, bool paused);
 /* NULL before CONN_SECURED. */
 const struct tls_info *conn_tls(const struct conn *conn);
 
-/* Octets that came off the wire so far, encrypted or not. */
+/* Octets that were put into conn_in() so far. */
 uint64_t conn_received(const struct conn *conn);
 
 /* The address connected to, "127.0.0.2:143"; "" before. */

@@ -3,8 +3,8 @@
  *
  * Its stdin is a pipe of which we keep a read end: after the exit FIONREAD, and what was not yet
  * written, tell how much it left unread. (Programs read regular files by pread(), so a file's
- * offset would tell nothing.) Because of that read end a child that closes its stdin gives us no
- * EPIPE; its exit ends the feeding instead.
+ * offset would tell nothing.) The input is on its way before the child starts (io/feed): should we
+ * die, it still gets all of it.
  *
  * Grandchildren may hold the output pipes long after the exit (agents that daemonise): a second
  * after the exit nobody waits for them any more. They are left to live; only a deadline, too much
@@ -15,6 +15,7 @@
  */
 #include "io/child.h"
 
+#include "io/feed.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -60,9 +61,8 @@ struct child {
 
 	int input_fd;
 	off_t input_size;
-	off_t fed;
 	int input_kept; /* our read end of its stdin, or -1 */
-	struct watch *in;
+	struct feed *feed;
 	struct watch *out;
 	struct watch *err;
 	struct buf output;
@@ -125,7 +125,7 @@ static struct watch *new_watch(struct child *child, int fd, int events, uv_poll_
 
 static void drop_all(struct child *child)
 {
-	drop_watch(&child->in);
+	(void)feed_end(&child->feed);
 	drop_watch(&child->out);
 	drop_watch(&child->err);
 	close_fd(&child->input_kept);
@@ -199,59 +199,23 @@ static bool finish_if_done(struct child *child)
 /* ---- input ------------------------------------------------------------------------------------
  */
 
-static void input_broken(struct child *child, int sys)
+static void look_after_feed(struct child *child)
 {
-	child->end.sys = sys;
+	if (child->condemned || feed_well(child->feed))
+		return;
+	child->end.sys = errno;
 	condemn(child);
-	drop_watch(&child->in);
 }
 
-/* Gives the pipe what it takes, and closes it after the last octet. */
-static void feed(struct child *child)
+/* Ends the feeding. */
+static size_t input_left(struct child *child)
 {
-	char *piece = loop_scratch(child->loop);
-	int pieces = 0;
-
-	while (child->fed < child->input_size) {
-		off_t left = child->input_size - child->fed;
-		size_t want = left < LOOP_SCRATCH ? (size_t)left : LOOP_SCRATCH;
-		ssize_t got = pread(child->input_fd, piece, want, child->fed);
-		ssize_t put;
-
-		if (got <= 0) {
-			if (got < 0 && errno == EINTR)
-				continue;
-			input_broken(child, got < 0 ? errno : EIO);
-			return;
-		}
-		put = write(child->in->fd, piece, (size_t)got);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return; /* EAGAIN: the loop tells when there is room */
-		child->fed += put;
-		if (++pieces == CHILD_PIPE_MAX / LOOP_SCRATCH)
-			return; /* others wait for the loop too */
-	}
-	drop_watch(&child->in);
-}
-
-static void on_writable(uv_poll_t *poll, int status, int events)
-{
-	struct watch *watch = poll->data;
-
-	(void)status;
-	(void)events;
-	feed(watch->child);
-}
-
-static size_t input_left(const struct child *child)
-{
+	size_t not_fed = feed_end(&child->feed);
 	int in_pipe = 0;
 
 	if (child->input_kept >= 0)
 		ioctl(child->input_kept, FIONREAD, &in_pipe);
-	return (size_t)(child->input_size - child->fed) + (size_t)in_pipe;
+	return not_fed + (size_t)in_pipe;
 }
 
 /* ---- output -----------------------------------------------------------------------------------
@@ -332,6 +296,7 @@ static void on_sigchld(void *ctx, int signum)
 	int status;
 
 	(void)signum;
+	look_after_feed(child);
 	if (!child->pid || waitpid(child->pid, &status, WNOHANG) != child->pid)
 		return;
 	child->pid = 0;
@@ -339,7 +304,6 @@ static void on_sigchld(void *ctx, int signum)
 	child->end.input_left = input_left(child);
 	child->end.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	child->end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	drop_watch(&child->in);
 	close_fd(&child->input_kept);
 	drain(child, &child->out);
 	drain(child, &child->err);
@@ -457,7 +421,7 @@ static int start(struct child *child, const char *const *argv, struct plumbing *
 {
 	size_t count = 0;
 	char **copy;
-	int sys;
+	int sys = 0;
 
 	if (!argv[0])
 		return ENOENT;
@@ -469,7 +433,11 @@ static int start(struct child *child, const char *const *argv, struct plumbing *
 	for (size_t i = 0; i < count; i++)
 		copy[i] = mem_copy(argv[i]);
 	child->sigchld = loop_signal_new(child->loop, SIGCHLD, on_sigchld, child);
-	sys = spawn(&child->pid, copy, pipes);
+	if (child->input_size > 0) {
+		child->feed = feed_new(child->input_fd, pipes->in[1]);
+		sys = child->feed ? 0 : errno;
+	}
+	sys = sys ? sys : spawn(&child->pid, copy, pipes);
 	if (sys)
 		child->pid = 0;
 	for (size_t i = 0; i < count; i++)
@@ -478,19 +446,15 @@ static int start(struct child *child, const char *const *argv, struct plumbing *
 	return sys;
 }
 
-/* Takes our ends of the pipes, and gives as much of the input as fits. */
+/* Takes our ends of the pipes. */
 static void attend(struct child *child, struct plumbing *pipes)
 {
 	child->out = new_watch(child, pipes->out[0], UV_READABLE, on_readable);
 	child->err = new_watch(child, pipes->err[0], UV_READABLE, on_readable);
 	pipes->out[0] = pipes->err[0] = -1;
 	loop_timer_start(child->clock, child->deadline_ms);
-	if (child->input_size == 0)
-		return;
-	child->in = new_watch(child, pipes->in[1], UV_WRITABLE, on_writable);
-	child->input_kept = pipes->in[0];
-	pipes->in[0] = pipes->in[1] = -1;
-	feed(child);
+	child->input_kept = child->input_size > 0 ? pipes->in[0] : -1;
+	pipes->in[0] = child->input_size > 0 ? -1 : pipes->in[0];
 }
 
 struct child *child_new(struct loop *loop, const struct child_params *params)

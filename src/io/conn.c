@@ -44,7 +44,7 @@ struct conn {
 	bool implicit;
 	uint64_t handshake_ms;
 	uint64_t silence_ms;
-	uint64_t received; /* octets off the wire */
+	uint64_t received; /* octets, decrypted */
 	void (*on)(void *ctx, enum conn_what what, const struct err *err);
 	void *ctx;
 
@@ -330,6 +330,7 @@ static bool take_secured(struct conn *conn)
 	struct err err = {0};
 	enum tls_step step = tls_read(conn->tls, &conn->in, SIZE_MAX, &err);
 
+	conn->received += conn->in.len - had;
 	if (conn->in.len > had && !tell(conn, CONN_READABLE, NULL))
 		return false;
 	if (step == TLS_FAILED) {
@@ -348,6 +349,7 @@ static bool take(struct conn *conn, const char *bytes, size_t len)
 {
 	if (conn->state == CLEAR) {
 		buf_append(&conn->in, bytes, len);
+		conn->received += len;
 		return tell(conn, CONN_READABLE, NULL);
 	}
 	buf_append(tls_wire_in(conn->tls), bytes, len);
@@ -404,7 +406,6 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *piece)
 	if (!conn || !got)
 		return;
 	conn->active = uv_now(loop_uv(conn->loop));
-	conn->received += got > 0 ? (uint64_t)got : 0;
 	conn->corked = true;
 	alive = got < 0 ? end_stream(conn, (int)got) : take(conn, piece->base, (size_t)got);
 	if (!alive)

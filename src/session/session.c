@@ -561,8 +561,8 @@ static void on_watch(void *ctx)
 	uint64_t octets = conn_received(session->conn) - session->came;
 	struct err err;
 
-	if (!session->held && *conn_peer(session->conn) && !session->moved &&
-	    octets < SESSION_LEAST_OCTETS) {
+	if (!session->held && !session->handshaking && *conn_peer(session->conn) &&
+	    !session->moved && octets < SESSION_LEAST_OCTETS) {
 		err_set(&err, ERR_TEMPORARY,
 			"%s sent only %llu octets in %.1f s, and nothing that moves the session on",
 			session->params.conn.host, (unsigned long long)octets,

@@ -420,6 +420,39 @@ START_TEST(free_kills_and_silences)
 }
 END_TEST
 
+/* A child must never take half of its input for the whole, whatever becomes of us. */
+START_TEST(input_comes_whole_though_we_die)
+{
+	static const size_t sizes[] = {30000, 300000, 3 * MEGA};
+	char path[] = "/tmp/mailhaul-child-XXXXXX";
+	int out = mkostemp(path, O_CLOEXEC);
+	int input = file_of(sizes[_i]);
+	struct stat st = {0};
+	char script[128];
+	pid_t us;
+
+	snprintf(script, sizeof script, "sleep 0.2; cat > %s", path);
+	us = fork();
+	if (us == 0) {
+		const char *argv[] = {"sh", "-c", script, NULL};
+		struct child_params how = params(argv);
+
+		how.input_fd = input;
+		child = child_new(loop, &how);
+		_exit(child ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(us, NULL, 0), us);
+	for (int i = 0; i < 100 && (size_t)st.st_size < sizes[_i]; i++) {
+		usleep(50000);
+		ck_assert_int_eq(fstat(out, &st), 0);
+	}
+	ck_assert_uint_eq((size_t)st.st_size, sizes[_i]);
+	unlink(path);
+	close(out);
+	close(input);
+}
+END_TEST
+
 START_TEST(it_begins_clean)
 {
 	int fd = open("/dev/null", O_RDONLY); /* not O_CLOEXEC */
@@ -499,6 +532,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_grandchild_that_holds_the_pipes_delays_by_a_second);
 	tcase_add_test(tests, it_may_be_freed_in_on_end);
 	tcase_add_test(tests, free_kills_and_silences);
+	tcase_add_loop_test(tests, input_comes_whole_though_we_die, 0, 3);
 	tcase_add_test(tests, it_begins_clean);
 	tcase_add_test(tests, many_at_once);
 }
