@@ -411,7 +411,7 @@ START_TEST(kill_loses_nothing_that_was_committed)
 	if (!child) {
 		state = opened();
 		for (int i = 0; i < 3; i++) {
-			char key[8];
+			char key[16];
 
 			snprintf(key, sizeof key, "%d", i);
 			state_begin(state, &err);
@@ -663,7 +663,7 @@ END_TEST
 
 static bool see_and_ask(void *ctx, uint32_t validity, const struct state_row *row)
 {
-	char key[8];
+	char key[16];
 
 	(void)validity;
 	snprintf(key, sizeof key, "%s", row->key);
@@ -728,7 +728,7 @@ START_TEST(the_reader_sees_what_is_committed_and_nothing_else)
 
 	ck_good(other != NULL);
 	for (int i = 0; i < 20; i++) {
-		char key[8];
+		char key[16];
 
 		snprintf(key, sizeof key, "%d", i);
 		ck_good(state_begin(state, &err));
