@@ -53,9 +53,11 @@ bool batch_full(const struct batch *batch, uint64_t now);
 /* True if there is nothing to commit. */
 bool batch_empty(const struct batch *batch);
 
-/* A row as it shall be (copied); or a new state for an existing one. */
+/* A row as it shall be (copied); or a new state for an existing one; or no row any more. */
 void batch_put(struct batch *batch, uint32_t validity, const struct state_row *row);
 void batch_mark(struct batch *batch, uint32_t validity, const char *key, enum state_is is);
+
+void batch_forget(struct batch *batch, uint32_t validity, const char *key);
 
 /* A file of the sink that goes once the rows are durable; a letter of the sink that moves into the
  * quarantine before the rows say so. */

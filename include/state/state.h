@@ -89,6 +89,10 @@ bool state_find(struct state *state, int64_t mailbox, uint32_t validity, size_t 
 		void (*known)(void *ctx, size_t index, enum state_is is), void *ctx,
 		struct err *err);
 
+/* True if anything is known of the mailbox under another validity. Reads at most two rows. */
+bool state_others(struct state *state, int64_t mailbox, uint32_t validity, bool *others_r,
+		  struct err *err);
+
 /* Calls each row whose state is in the mask, in the order in which they were taken, whatever the
  * validity (it is passed along); each returns false to stop. TAKEN, HANDED and WAITING, and
  * DELIVERED alone, are found by an index; any other mask reads all rows of the mailbox. DELIVERED

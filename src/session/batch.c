@@ -218,6 +218,13 @@ void batch_mark(struct batch *batch, uint32_t validity, const char *key, enum st
 	add_change(batch, CHANGE_MARK, validity, &row);
 }
 
+void batch_forget(struct batch *batch, uint32_t validity, const char *key)
+{
+	struct state_row row = {.key = key};
+
+	add_change(batch, CHANGE_FORGET, validity, &row);
+}
+
 void batch_discard(struct batch *batch, const char *name)
 {
 	add_name(&batch->discards, name);

@@ -11,6 +11,7 @@
 #include "io/digest.h"
 #include "session/hand.h"
 #include "session/plan.h"
+#include "session/recognise.h"
 #include "util/crash.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -35,19 +36,21 @@ struct collect {
 	struct err err;
 	struct collect_counts counts;
 	struct plan *plan;
-	struct hand *hand;     /* NULL where the sink needs none */
-	struct batch *batch;   /* the open one; NULL while there is nothing in it */
-	struct letter *letter; /* being written */
-	struct buf received;   /* the Received: field up to its semicolon */
-	uint32_t validity;     /* of this session */
-	uint32_t from;	       /* where the listing began */
-	uint32_t end;	       /* UIDNEXT */
-	bool listed_again;     /* a changed validity made the first listing void */
-	bool fetched;	       /* every fetch is answered */
-	unsigned commits;      /* under way */
-	bool stepping;	       /* on_step is deferred */
-	struct buf removed;    /* keys the server said it removed, each with its NUL */
-	char mark[MARK_MAX];   /* these three are part of our letters' names */
+	struct hand *hand;	  /* NULL where the sink needs none */
+	struct batch *batch;	  /* the open one; NULL while there is nothing in it */
+	struct letter *letter;	  /* being written */
+	struct recognise *before; /* known under another validity; NULL if nothing is */
+	size_t recognised;
+	struct buf received; /* the Received: field up to its semicolon */
+	uint32_t validity;   /* of this session */
+	uint32_t from;	     /* where the listing began */
+	uint32_t end;	     /* UIDNEXT */
+	bool listed_again;   /* a changed validity made the first listing void */
+	bool fetched;	     /* every fetch is answered */
+	unsigned commits;    /* under way */
+	bool stepping;	     /* on_step is deferred */
+	struct buf removed;  /* keys the server said it removed, each with its NUL */
+	char mark[MARK_MAX]; /* these three are part of our letters' names */
 	char host[HOST_MAX];
 	long pid;
 };
@@ -275,6 +278,7 @@ void collect_free(struct collect **collect_p)
 	batch_free(&collect->batch);
 	hand_free(&collect->hand);
 	plan_free(&collect->plan);
+	recognise_free(&collect->before);
 	buf_free(&collect->received);
 	buf_free(&collect->removed);
 	free(collect);
@@ -367,7 +371,9 @@ static void selected(struct collect *collect, const struct source_event *ev)
 
 		err_set(&err, ERR_NONE,
 			"UIDVALIDITY of mailbox %s changed from %" PRIu32 " to %" PRIu32
-			": the server numbers its messages anew, so all of them are fetched again",
+			": the server numbers its messages anew; all of them are fetched, and "
+			"those that "
+			"were delivered before are recognised",
 			collect->params.key.mailbox, known->validity, ev->validity);
 		problem(collect, &err);
 		collect->from = 1;
@@ -429,11 +435,34 @@ static bool add_all_delivered(struct collect *collect)
 
 static void settle_or_end(struct collect *collect)
 {
+	struct err err;
+
+	if (collect->recognised) {
+		err_set(&err, ERR_NONE,
+			"mailbox %s: %zu of the messages that the server numbered anew were "
+			"recognised and "
+			"not delivered again",
+			collect->params.key.mailbox, collect->recognised);
+		problem(collect, &err);
+	}
 	collect->fetched = true;
 	collect->at = COLLECT_SETTLING;
 	if (collect->batch && batch_letters(collect->batch))
 		commit_open(collect);
 	look_whether_settled(collect);
+}
+
+static bool load_before(struct collect *collect)
+{
+	struct err err;
+
+	recognise_free(&collect->before);
+	collect->before = recognise_new(collect->params.state, collect->params.mailbox.id,
+					collect->validity, &err);
+	if (!err.kind)
+		return true;
+	fail(collect, &err);
+	return false;
 }
 
 static bool list_done(struct collect *collect, struct source *source)
@@ -456,10 +485,13 @@ static bool list_done(struct collect *collect, struct source *source)
 		step(collect);
 		return true;
 	}
-	if (set.count)
-		source_fetch(source, &set);
-	else
+	if (!set.count) {
 		settle_or_end(collect);
+		return true;
+	}
+	if (!load_before(collect))
+		return false;
+	source_fetch(source, &set);
 	return true;
 }
 
@@ -579,6 +611,37 @@ static void recognition(const struct header_facts *facts, char *out)
 	buf_free(&text);
 }
 
+/*
+ * A message that is known under an older validity is not delivered again: its row moves. One that
+ * still waits for the MDA, or was left alone, keeps its row, and is never removed under this
+ * number.
+ */
+static bool recognised(struct collect *collect, const struct source_event *ev, const char *mark)
+{
+	const struct state_row *known = NULL;
+	struct state_row row;
+	uint32_t validity;
+
+	if (collect->before)
+		known = recognise_take(collect->before, mark, &validity);
+	if (!known)
+		return false;
+	row = *known;
+	row.key = ev->key;
+	row.changed = time(NULL);
+	if (known->is == STATE_DELIVERED || known->is == STATE_REMOVED) {
+		row.is = STATE_DELIVERED;
+		batch_forget(open_batch(collect), validity, known->key);
+	} else {
+		row.is = STATE_SKIPPED;
+	}
+	batch_put(open_batch(collect), collect->validity, &row);
+	plan_settle(collect->plan, ev->number,
+		    row.is == STATE_DELIVERED ? PLAN_DELIVERED : PLAN_TAKEN);
+	collect->recognised++;
+	return true;
+}
+
 static bool end(struct collect *collect, const struct source_event *ev)
 {
 	uint64_t now = loop_now(collect->params.loop);
@@ -591,6 +654,11 @@ static bool end(struct collect *collect, const struct source_event *ev)
 		letter_free(&collect->letter);
 		return true;
 	}
+	recognition(letter_facts(collect->letter), mark);
+	if (recognised(collect, ev, mark)) {
+		letter_free(&collect->letter);
+		return true;
+	}
 	message_id(collect, ev->key, id);
 	if (!letter_end(collect->letter, id, ev->date, &err)) {
 		letter_free(&collect->letter);
@@ -598,7 +666,6 @@ static bool end(struct collect *collect, const struct source_event *ev)
 		return false;
 	}
 	crash_point("collect-ended");
-	recognition(letter_facts(collect->letter), mark);
 	row.taken = row.changed = time(NULL);
 	batch_take(open_batch(collect), &collect->letter, ev->number, &row, now);
 	plan_settle(collect->plan, ev->number, PLAN_COMING);

@@ -206,7 +206,8 @@ struct source_set plan_remove(struct plan *plan)
 void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome)
 {
 	static const enum entry_is becomes[] = {
-	    [PLAN_COMING] = ENTRY_COMING,	[PLAN_TAKEN] = ENTRY_SAFE,
+	    [PLAN_COMING] = ENTRY_COMING,
+	    [PLAN_TAKEN] = ENTRY_SAFE,
 	    [PLAN_DELIVERED] = ENTRY_DELIVERED,
 	    [PLAN_LEFT] = ENTRY_LEFT,
 	};

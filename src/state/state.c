@@ -70,6 +70,7 @@ enum statement {
 	READ_EACH_UNFINISHED,
 	READ_EACH_DELIVERED,
 	READ_EACH_ANY,
+	READ_OTHERS,
 	READ_COUNT,
 	READ_VISIT,
 	READ_MAILDIR,
@@ -98,6 +99,8 @@ static const char *const statements[STATEMENTS] = {
 	" AND state = 3 AND (1 << state) & ?2 ORDER BY taken, name",
     [READ_EACH_ANY] = "SELECT " ROW_COLUMNS ", validity FROM message WHERE mailbox = ?1"
 		      " AND (1 << state) & ?2 ORDER BY taken, name",
+    [READ_OTHERS] = "SELECT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND validity < ?2)"
+		    " OR EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND validity > ?2)",
     [READ_COUNT] = "SELECT state, count(*) FROM message WHERE mailbox = ?1 GROUP BY state",
     [READ_VISIT] = "SELECT tried, succeeded, messages, octets, failing_since, reported,"
 		   " auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
@@ -552,6 +555,23 @@ bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
 	}
 	sqlite3_reset(stmt);
 	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+}
+
+bool state_others(struct state *state, int64_t mailbox, uint32_t validity, bool *others_r,
+		  struct err *err)
+{
+	sqlite3_stmt *stmt = statement(state, READ_OTHERS, err);
+	bool ok;
+
+	*others_r = false;
+	if (!stmt)
+		return false;
+	sqlite3_bind_int64(stmt, 1, mailbox);
+	sqlite3_bind_int64(stmt, 2, validity);
+	ok = sqlite3_step(stmt) == SQLITE_ROW || fail(state, state->reader, err);
+	*others_r = ok && sqlite3_column_int(stmt, 0);
+	sqlite3_reset(stmt);
+	return ok;
 }
 
 bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
