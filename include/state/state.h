@@ -23,7 +23,8 @@ enum {
 struct state;
 
 /* Opens or creates (directory 0700, file 0600) DIR/state.db. A newer schema, a file that is no
- * state, a corrupt or unwritable one: an error that says what to do. NULL on failure. */
+ * state, a corrupt or unwritable one: an error that says what to do. NULL on failure. Once in a
+ * process: POSIX locks, which SQLite uses, do not tell two openings in one process apart. */
 struct state *state_open(const char *directory, struct err *err);
 void state_free(struct state **state);
 

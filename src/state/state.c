@@ -342,6 +342,29 @@ static bool read_identity(struct state *state, struct err *err)
 	return ok;
 }
 
+/* SQLite does not wait, whatever its time-out, where two processes make one file a WAL: so they
+ * open it one after the other. The lock goes with the descriptor. -1 where there can be none. */
+static int take_turn(const char *directory)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+		continue;
+	return fd;
+}
+
+static bool open_both(struct state *state, struct err *err)
+{
+	int turn = take_turn(state->directory);
+	bool ok = make_file(state->path, err) && open_connection(state, &state->writer, err) &&
+		  check_schema(state, state->writer, err) &&
+		  open_connection(state, &state->reader, err) && read_identity(state, err);
+
+	if (turn >= 0)
+		close(turn);
+	return ok;
+}
+
 struct state *state_open(const char *directory, struct err *err)
 {
 	struct state *state = mem_new(1, sizeof *state);
@@ -350,10 +373,7 @@ struct state *state_open(const char *directory, struct err *err)
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	state->directory = mem_copy(directory);
 	state->path = mem_printf("%s/state.db", directory);
-	if (!make_directory(directory, err) || !make_file(state->path, err) ||
-	    !open_connection(state, &state->writer, err) ||
-	    !check_schema(state, state->writer, err) ||
-	    !open_connection(state, &state->reader, err) || !read_identity(state, err))
+	if (!make_directory(directory, err) || !open_both(state, err))
 		state_free(&state);
 	return state;
 }
