@@ -293,7 +293,7 @@ static void note_failed(struct committer *committer, const struct sink *sink)
 	if (committer->failed_count == committer->failed_room) {
 		committer->failed_room = committer->failed_room ? committer->failed_room * 2 : 4;
 		committer->failed = mem_resize(committer->failed, committer->failed_room,
-					       sizeof *committer->failed);
+					       sizeof(const struct sink *));
 	}
 	committer->failed[committer->failed_count++] = sink;
 }

@@ -36,7 +36,7 @@ unsigned char *buf_reserve(struct buf *b, size_t len)
 	while (room - b->len < len)
 		room *= 2;
 	base = mem_new(room, 1);
-	if (b->len)
+	if (b->data && b->len)
 		memcpy(base, b->data, b->len);
 	if (b->base) {
 		mem_wipe(b->base, b->room);
