@@ -95,9 +95,8 @@ bool state_others(struct state *state, int64_t mailbox, uint32_t validity, bool 
 		  struct err *err);
 
 /* Calls each row whose state is in the mask, in the order in which they were taken, whatever the
- * validity (it is passed along); each returns false to stop. TAKEN, HANDED and WAITING, and
- * DELIVERED alone, are found by an index; any other mask reads all rows of the mailbox. DELIVERED
- * rows may be many: ask for them only when something is to be removed. */
+ * validity (it is passed along); each returns false to stop. Reads only rows of those states, by an
+ * index. DELIVERED rows may be many: ask for them only when something is to be removed. */
 bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
 		bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
 		struct err *err);

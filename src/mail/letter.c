@@ -124,13 +124,16 @@ bool letter_write(struct letter *letter, const void *bytes, size_t len, struct e
 		letter->in_header = header_scan_feed(letter->scan, bytes, len);
 	letter->octets += len;
 	while (len) {
-		size_t piece = len < LETTER_BUFFER ? len : LETTER_BUFFER;
+		size_t room, piece;
 
+		/* One octet of room is for a CR that was held back. */
+		if (letter->buffer.len + 1 >= LETTER_BUFFER && !write_out(letter, err))
+			return false;
+		room = LETTER_BUFFER - letter->buffer.len - 1;
+		piece = len < room ? len : room;
 		convert(letter, octets, piece);
 		octets += piece;
 		len -= piece;
-		if (letter->buffer.len >= LETTER_BUFFER && !write_out(letter, err))
-			return false;
 	}
 	return true;
 }
@@ -141,6 +144,7 @@ static bool fill_in_id(struct letter *letter, const char *id, struct err *err)
 		memcpy(letter->buffer.data + letter->id_at, id, LETTER_ID);
 		return true;
 	}
+	errno = EIO; /* what a short write leaves unsaid */
 	return pwrite(letter->fd, id, LETTER_ID, letter->id_at) == LETTER_ID ||
 	       fail(letter, "write", err);
 }

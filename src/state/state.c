@@ -6,31 +6,32 @@
  * thread. The few rows that name an account or a mailbox are made through the reader, with a busy
  * time-out, when they are first needed.
  *
- * Rows of messages that are not finished stand in a partial index, so that a visit of a mailbox
- * with a million delivered messages reads none of them.
+ * Every row stands in one of two partial indices: what is not finished, so that a visit of a
+ * mailbox with a million delivered messages reads none of them, and what is settled.
  */
 #include "state/state.h"
 
-#include "util/buf.h"
+#include "state/state_files.h"
 #include "util/crash.h"
 #include "util/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	STATE_APPLICATION = 0x6d68616c, /* "mhal" */
 	STATE_SCHEMA = 1,
-	STATE_BUSY_MS = 10000
+	STATE_BUSY_SECONDS = 10
 };
+
+/* Bits of states, as in STATE_MASK(). Written as "state IN (...)" they would cost every row that is
+ * written several temporary tables. */
+#define UNFINISHED "(1 << state) & 70"
+#define SETTLED	   "(1 << state) & 184"
 
 static const char schema[] =
     "CREATE TABLE identity (id TEXT NOT NULL);"
@@ -57,19 +58,17 @@ static const char schema[] =
     " attempts INTEGER NOT NULL, next_try INTEGER NOT NULL, name TEXT NOT NULL,"
     " mark TEXT NOT NULL, octets INTEGER NOT NULL, date INTEGER NOT NULL,"
     " PRIMARY KEY (mailbox, validity, key)) WITHOUT ROWID;"
-    "CREATE INDEX unfinished ON message (mailbox)"
-    " WHERE state IN (1, 2, 6);"
-    "CREATE INDEX delivered ON message (mailbox) WHERE state = 3;"
+    "CREATE INDEX unfinished ON message (mailbox, taken, name) WHERE " UNFINISHED ";"
+    "CREATE INDEX settled ON message (mailbox, state, taken) WHERE " SETTLED ";"
     "CREATE TABLE maildir (path TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;";
 
-_Static_assert(STATE_TAKEN == 1 && STATE_HANDED == 2 && STATE_DELIVERED == 3 && STATE_WAITING == 6,
-	       "the partial indices name these states");
+_Static_assert(STATE_IS_END == 8 && (STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) |
+				     STATE_MASK(STATE_WAITING)) == 70,
+	       "UNFINISHED, SETTLED and READ_EACH name all states");
 
 enum statement {
 	READ_FIND,
-	READ_EACH_UNFINISHED,
-	READ_EACH_DELIVERED,
-	READ_EACH_ANY,
+	READ_EACH,
 	READ_OTHERS,
 	READ_COUNT,
 	READ_VISIT,
@@ -86,22 +85,25 @@ enum statement {
 	STATEMENTS
 };
 
-#define ROW_COLUMNS "key, state, taken, changed, attempts, next_try, name, mark, octets, date"
+#define ROWS_BY(index)                                                                             \
+	"SELECT key, state, taken, changed, attempts, next_try, name, mark, octets, date,"         \
+	" validity FROM message INDEXED BY " index " WHERE mailbox = ?1 AND "
+#define SETTLED_ROWS(state)                                                                        \
+	" UNION ALL " ROWS_BY("settled") SETTLED " AND state = " state " AND ?2 & (1 << " state ")"
 
 static const char *const statements[STATEMENTS] = {
     [READ_FIND] = "SELECT state FROM message WHERE mailbox = ?1 AND validity = ?2 AND key = ?3",
-    [READ_EACH_UNFINISHED] =
-	"SELECT " ROW_COLUMNS
-	", validity FROM message INDEXED BY unfinished WHERE mailbox = ?1 AND state IN (1, 2, 6)"
-	" AND (1 << state) & ?2 ORDER BY taken, name",
-    [READ_EACH_DELIVERED] =
-	"SELECT " ROW_COLUMNS ", validity FROM message INDEXED BY delivered WHERE mailbox = ?1"
-	" AND state = 3 AND (1 << state) & ?2 ORDER BY taken, name",
-    [READ_EACH_ANY] = "SELECT " ROW_COLUMNS ", validity FROM message WHERE mailbox = ?1"
-		      " AND (1 << state) & ?2 ORDER BY taken, name",
+    /* Each part comes in order out of its index, and they are merged: nothing is sorted but rows of
+     * the same second, however many there are. */
+    [READ_EACH] =
+	ROWS_BY("unfinished") UNFINISHED " AND ?2 & 70 AND ?2 & (1 << state)" SETTLED_ROWS("3")
+	    SETTLED_ROWS("4") SETTLED_ROWS("5") SETTLED_ROWS("7") " ORDER BY taken, name",
     [READ_OTHERS] = "SELECT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND validity < ?2)"
 		    " OR EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND validity > ?2)",
-    [READ_COUNT] = "SELECT state, count(*) FROM message WHERE mailbox = ?1 GROUP BY state",
+    [READ_COUNT] = "SELECT state, count(*) FROM message INDEXED BY settled"
+		   " WHERE mailbox = ?1 AND " SETTLED " GROUP BY state UNION ALL"
+		   " SELECT state, count(*) FROM message INDEXED BY unfinished"
+		   " WHERE mailbox = ?1 AND " UNFINISHED " GROUP BY state",
     [READ_VISIT] = "SELECT tried, succeeded, messages, octets, failing_since, reported,"
 		   " auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
 		   " passed_over FROM account WHERE protocol = ?1 AND user = ?2 AND host = ?3",
@@ -133,26 +135,35 @@ struct state {
 	char identity[STATE_IDENTITY + 1];
 };
 
-struct state_lock {
-	int fd;
-};
-
 /* ---- errors ---- */
+
+static bool damaged(const struct state *state, const char *how, struct err *err)
+{
+	return err_set(err, ERR_STATE,
+		       "the state file %s is damaged (%s). Move it aside, with its -wal and -shm: "
+		       "mailhaul then begins anew and fetches again what still lies on the servers",
+		       state->path, how);
+}
 
 static bool fail(const struct state *state, sqlite3 *db, struct err *err)
 {
 	int code = db ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
+	int sys = db ? sqlite3_system_errno(db) : 0;
 
 	switch (code & 0xff) {
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
-		return err_set(
-		    err, ERR_STATE,
-		    "the state file %s is damaged (%s). Move it aside: mailhaul then begins "
-		    "anew and fetches again what still lies on the servers",
-		    state->path, sqlite3_errmsg(db));
+		return damaged(state, sqlite3_errmsg(db), err);
 	case SQLITE_FULL:
-		return err_set(err, ERR_STATE, "cannot write the state file %s: the disk is full",
+		return err_sys(err, ERR_STATE, ENOSPC, "cannot write the state file %s",
+			       state->path);
+	case SQLITE_IOERR:
+		if (sys)
+			return err_sys(err, ERR_STATE, sys,
+				       "cannot read or write the state file %s", state->path);
+		break;
+	case SQLITE_BUSY:
+		return err_set(err, ERR_STATE, "the state file %s is in use by another program",
 			       state->path);
 	case SQLITE_READONLY:
 	case SQLITE_CANTOPEN:
@@ -161,11 +172,9 @@ static bool fail(const struct state *state, sqlite3 *db, struct err *err)
 		    err, ERR_STATE,
 		    "cannot write the state file %s (%s): does it, with its directory, belong "
 		    "to the user that runs mailhaul?",
-		    state->path, sqlite3_errmsg(db));
-	default:
-		return err_set(err, ERR_STATE, "the state file %s: %s", state->path,
-			       sqlite3_errmsg(db));
+		    state->path, sys ? strerror(sys) : sqlite3_errmsg(db));
 	}
+	return err_set(err, ERR_STATE, "the state file %s: %s", state->path, sqlite3_errmsg(db));
 }
 
 /* ---- statements ---- */
@@ -194,6 +203,13 @@ static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
 	sqlite3_bind_text(stmt, at, text ? text : "", -1, SQLITE_STATIC);
 }
 
+static const char *column_text(sqlite3_stmt *stmt, int column)
+{
+	const unsigned char *text = sqlite3_column_text(stmt, column);
+
+	return text ? (const char *)text : "";
+}
+
 /* Runs a statement that gives no rows, and lets go of what was bound. */
 static bool run(struct state *state, enum statement which, struct err *err)
 {
@@ -204,6 +220,15 @@ static bool run(struct state *state, enum statement which, struct err *err)
 		(void)fail(state, connection_of(state, which), err);
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
+	return ok;
+}
+
+/* Ends a reading whose last step gave "got"; what failed is asked for before the reset. */
+static bool read_ended(const struct state *state, sqlite3_stmt *stmt, int got, struct err *err)
+{
+	bool ok = got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+
+	sqlite3_reset(stmt);
 	return ok;
 }
 
@@ -229,35 +254,8 @@ static bool pragma_number(const struct state *state, sqlite3 *db, const char *sq
 
 /* ---- opening ---- */
 
-static bool make_directory(const char *path, struct err *err)
-{
-	char *copy = mem_copy(path);
-	bool ok = true;
-
-	for (char *slash = copy; ok && *slash && (slash = strchr(slash + 1, '/')); *slash = '/') {
-		*slash = '\0';
-		ok = !mkdir(copy, 0700) || errno == EEXIST || errno == EACCES || errno == EROFS;
-	}
-	ok = ok && (!mkdir(copy, 0700) || errno == EEXIST);
-	if (!ok)
-		(void)err_sys(err, ERR_STATE, errno, "cannot make the state directory %s", path);
-	free(copy);
-	return ok;
-}
-
-/* SQLite gives its -wal and -shm files the mode of the file they belong to. */
-static bool make_file(const char *path, struct err *err)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-
-	if (fd < 0)
-		return err_sys(err, ERR_STATE, errno, "cannot open the state file %s", path);
-	close(fd);
-	return true;
-}
-
-/* make_file() saw that the file is no symbolic link. SQLITE_OPEN_NOFOLLOW would also refuse one in
- * the path above it, and many homes stand behind one. */
+/* A symbolic link in its place was refused; one further up is the user's own affair, which is why
+ * SQLITE_OPEN_NOFOLLOW, that refuses both, is not asked for. */
 static bool open_connection(const struct state *state, sqlite3 **db_r, struct err *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -265,19 +263,45 @@ static bool open_connection(const struct state *state, sqlite3 **db_r, struct er
 	if (sqlite3_open_v2(state->path, db_r, flags, NULL) != SQLITE_OK)
 		return fail(state, *db_r, err);
 	sqlite3_extended_result_codes(*db_r, 1);
-	sqlite3_busy_timeout(*db_r, STATE_BUSY_MS);
+	sqlite3_busy_timeout(*db_r, STATE_BUSY_SECONDS * 1000);
+	if (sqlite3_db_readonly(*db_r, "main"))
+		return err_sys(err, ERR_STATE, EACCES, "cannot write the state file %s",
+			       state->path);
 	return execute(state, *db_r,
-		       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		       "PRAGMA cache_size = -512; PRAGMA trusted_schema = OFF;"
-		       "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY",
+		       "PRAGMA synchronous = FULL; PRAGMA cache_size = -512;"
+		       "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF;"
+		       "PRAGMA temp_store = MEMORY",
 		       err);
+}
+
+/* 0 for a file in which there is nothing yet. A file of someone else is left as it is. */
+static bool read_schema(const struct state *state, sqlite3 *db, int *version_r, struct err *err)
+{
+	int application = 0;
+	int tables = 0;
+
+	if (!pragma_number(state, db, "PRAGMA application_id", &application, err) ||
+	    !pragma_number(state, db, "PRAGMA user_version", version_r, err) ||
+	    !pragma_number(state, db, "SELECT count(*) FROM sqlite_schema", &tables, err))
+		return false;
+	if (!application && !*version_r && !tables)
+		return true;
+	if (application != STATE_APPLICATION || *version_r < 1)
+		return err_set(err, ERR_STATE, "%s is not a state file of mailhaul; move it aside",
+			       state->path);
+	if (*version_r > STATE_SCHEMA)
+		return err_set(
+		    err, ERR_STATE,
+		    "the state file %s was written by a newer mailhaul (form %d, this one "
+		    "knows %d); nothing was done. Install that version again",
+		    state->path, *version_r, STATE_SCHEMA);
+	return true;
 }
 
 /* Two processes may find the file new at the same time: the second sees what the first made. */
 static bool make_schema(const struct state *state, sqlite3 *db, struct err *err)
 {
 	char numbers[96];
-	int application = 0;
 	int version = 0;
 	bool ok;
 
@@ -285,84 +309,50 @@ static bool make_schema(const struct state *state, sqlite3 *db, struct err *err)
 		return false;
 	snprintf(numbers, sizeof numbers, "PRAGMA application_id = %d; PRAGMA user_version = %d",
 		 STATE_APPLICATION, STATE_SCHEMA);
-	ok = pragma_number(state, db, "PRAGMA application_id", &application, err) &&
-	     pragma_number(state, db, "PRAGMA user_version", &version, err);
-	if (ok && !application && !version)
-		ok = execute(state, db, schema, err) && execute(state, db, numbers, err);
-	if (ok)
-		return execute(state, db, "COMMIT", err);
-	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return false;
+	ok = read_schema(state, db, &version, err) &&
+	     (version || (execute(state, db, schema, err) && execute(state, db, numbers, err))) &&
+	     execute(state, db, "COMMIT", err);
+	if (!ok)
+		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return ok;
 }
 
-static bool check_schema(const struct state *state, sqlite3 *db, struct err *err)
+/*
+ * Read in one transaction, while another process may make it. WAL is a property of the file: it is
+ * set only once the file is known to be ours. Two processes that set it at the same time would find
+ * each other in the way, for which SQLite does not wait.
+ */
+static bool open_schema(const struct state *state, sqlite3 *db, struct err *err)
 {
-	int application = 0;
 	int version = 0;
-	int tables = 0;
+	bool ok = execute(state, db, "BEGIN", err) && read_schema(state, db, &version, err);
+	int alone = -1;
 
-	/* The tables are counted first: another process may make them, with both numbers, now. */
-	if (!pragma_number(state, db, "SELECT count(*) FROM sqlite_schema", &tables, err) ||
-	    !pragma_number(state, db, "PRAGMA application_id", &application, err) ||
-	    !pragma_number(state, db, "PRAGMA user_version", &version, err))
-		return false;
-	if (!application && !version && !tables)
-		return make_schema(state, db, err) && check_schema(state, db, err);
-	if (application != STATE_APPLICATION)
-		return err_set(err, ERR_STATE, "%s is not a state file of mailhaul; move it aside",
-			       state->path);
-	if (version < 1)
-		return err_set(err, ERR_STATE,
-			       "the state file %s is damaged (form %d). Move it aside: mailhaul "
-			       "then begins anew and fetches again what still lies on the servers",
-			       state->path, version);
-	if (version > STATE_SCHEMA)
-		return err_set(
-		    err, ERR_STATE,
-		    "the state file %s was written by a newer mailhaul (form %d, this one "
-		    "knows %d); nothing was done. Install that version again",
-		    state->path, version, STATE_SCHEMA);
-	return true;
+	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	if (ok && !version)
+		ok = (alone = state_enter_alone(state->directory, err)) >= 0;
+	ok = ok && execute(state, db, "PRAGMA journal_mode = WAL", err) &&
+	     (version || make_schema(state, db, err));
+	if (alone >= 0)
+		close(alone);
+	return ok;
 }
 
 static bool read_identity(struct state *state, struct err *err)
 {
 	sqlite3_stmt *stmt = NULL;
-	bool ok = sqlite3_prepare_v2(state->reader, "SELECT id FROM identity", -1, &stmt, NULL) ==
-		      SQLITE_OK &&
-		  sqlite3_step(stmt) == SQLITE_ROW &&
-		  sqlite3_column_bytes(stmt, 0) == STATE_IDENTITY;
+	int got = sqlite3_prepare_v2(state->reader, "SELECT id FROM identity", -1, &stmt, NULL);
 
-	if (ok)
-		snprintf(state->identity, sizeof state->identity, "%s",
-			 (const char *)sqlite3_column_text(stmt, 0));
-	else
+	if (got == SQLITE_OK && (got = sqlite3_step(stmt)) == SQLITE_ROW)
+		snprintf(state->identity, sizeof state->identity, "%s", column_text(stmt, 0));
+	if (got != SQLITE_ROW && got != SQLITE_DONE)
 		(void)fail(state, state->reader, err);
+	else if (strlen(state->identity) != STATE_IDENTITY)
+		(void)damaged(state, "it has no identity", err);
+	else
+		got = SQLITE_OK;
 	sqlite3_finalize(stmt);
-	return ok;
-}
-
-/* SQLite does not wait, whatever its time-out, where two processes make one file a WAL: so they
- * open it one after the other. The lock goes with the descriptor. -1 where there can be none. */
-static int take_turn(const char *directory)
-{
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
-		continue;
-	return fd;
-}
-
-static bool open_both(struct state *state, struct err *err)
-{
-	int turn = take_turn(state->directory);
-	bool ok = make_file(state->path, err) && open_connection(state, &state->writer, err) &&
-		  check_schema(state, state->writer, err) &&
-		  open_connection(state, &state->reader, err) && read_identity(state, err);
-
-	if (turn >= 0)
-		close(turn);
-	return ok;
+	return got == SQLITE_OK;
 }
 
 struct state *state_open(const char *directory, struct err *err)
@@ -373,7 +363,13 @@ struct state *state_open(const char *directory, struct err *err)
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	state->directory = mem_copy(directory);
 	state->path = mem_printf("%s/state.db", directory);
-	if (!make_directory(directory, err) || !open_both(state, err))
+	if (!state_make_files(directory, state->path, err) ||
+	    !open_connection(state, &state->writer, err) ||
+	    !open_schema(state, state->writer, err) ||
+	    !open_connection(state, &state->reader, err) ||
+	    /* Moving the log into the file is work for the committer's thread alone. */
+	    !execute(state, state->reader, "PRAGMA wal_autocheckpoint = 0", err) ||
+	    !read_identity(state, err))
 		state_free(&state);
 	return state;
 }
@@ -404,7 +400,7 @@ const char *state_directory(const struct state *state)
 	return state->directory;
 }
 
-/* ---- mailboxes and locks ---- */
+/* ---- mailboxes ---- */
 
 static sqlite3_stmt *keyed(struct state *state, enum statement which, const struct state_key *key,
 			   struct err *err)
@@ -437,8 +433,7 @@ static bool read_mailbox(struct state *state, const struct state_key *key, bool 
 					   .id = sqlite3_column_int64(stmt, 1),
 					   .validity = (uint32_t)sqlite3_column_int64(stmt, 2),
 					   .next = (uint32_t)sqlite3_column_int64(stmt, 3)};
-	sqlite3_reset(stmt);
-	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+	return read_ended(state, stmt, got, err);
 }
 
 bool state_mailbox(struct state *state, const struct state_key *key,
@@ -452,58 +447,19 @@ bool state_mailbox(struct state *state, const struct state_key *key,
 	if (found)
 		return true;
 	account.mailbox = NULL;
+	if (!execute(state, state->reader, "BEGIN IMMEDIATE", err))
+		return false;
 	if (!keyed(state, ADD_ACCOUNT, &account, err) || !run(state, ADD_ACCOUNT, err) ||
 	    !keyed(state, ADD_MAILBOX, key, err) || !run(state, ADD_MAILBOX, err) ||
-	    !read_mailbox(state, key, &found, mailbox_r, err))
+	    !read_mailbox(state, key, &found, mailbox_r, err) ||
+	    !execute(state, state->reader, "COMMIT", err)) {
+		(void)sqlite3_exec(state->reader, "ROLLBACK", NULL, NULL, NULL);
 		return false;
+	}
 	return found || err_set(err, ERR_STATE, "the state file %s lost a mailbox", state->path);
 }
 
-struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *err)
-{
-	char *path = mem_printf("%s/locks", state->directory);
-	struct state_lock *lock = NULL;
-	int fd;
-
-	err_clear(err);
-	if (mkdir(path, 0700) && errno != EEXIST) {
-		(void)err_sys(err, ERR_STATE, errno, "cannot make %s", path);
-		free(path);
-		return NULL;
-	}
-	free(path);
-	path = mem_printf("%s/locks/%" PRId64, state->directory, mailbox);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
-		lock = mem_new(1, sizeof *lock);
-		lock->fd = fd;
-	} else {
-		if (fd < 0 || errno != EWOULDBLOCK)
-			(void)err_sys(err, ERR_STATE, errno, "cannot lock %s", path);
-		if (fd >= 0)
-			close(fd);
-	}
-	free(path);
-	return lock;
-}
-
-void state_unlock(struct state_lock **lock)
-{
-	if (!*lock)
-		return;
-	close((*lock)->fd);
-	free(*lock);
-	*lock = NULL;
-}
-
 /* ---- reading ---- */
-
-static const char *column_text(sqlite3_stmt *stmt, int column)
-{
-	const unsigned char *text = sqlite3_column_text(stmt, column);
-
-	return text ? (const char *)text : "";
-}
 
 static void read_row(sqlite3_stmt *stmt, struct state_row *row)
 {
@@ -545,22 +501,11 @@ bool state_find(struct state *state, int64_t mailbox, uint32_t validity, size_t 
 	return got == SQLITE_ROW || got == SQLITE_DONE;
 }
 
-/* The statement that reads least for the states of a mask. */
-static enum statement reading(uint32_t mask)
-{
-	uint32_t unfinished =
-	    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
-
-	if (!(mask & ~unfinished))
-		return READ_EACH_UNFINISHED;
-	return mask == STATE_MASK(STATE_DELIVERED) ? READ_EACH_DELIVERED : READ_EACH_ANY;
-}
-
 bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
 		bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
 		struct err *err)
 {
-	sqlite3_stmt *stmt = statement(state, reading(mask), err);
+	sqlite3_stmt *stmt = statement(state, READ_EACH, err);
 	struct state_row row;
 	int got;
 
@@ -573,25 +518,23 @@ bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
 		if (!each(ctx, (uint32_t)sqlite3_column_int64(stmt, 10), &row))
 			break;
 	}
-	sqlite3_reset(stmt);
-	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+	return read_ended(state, stmt, got, err);
 }
 
 bool state_others(struct state *state, int64_t mailbox, uint32_t validity, bool *others_r,
 		  struct err *err)
 {
 	sqlite3_stmt *stmt = statement(state, READ_OTHERS, err);
-	bool ok;
+	int got;
 
 	*others_r = false;
 	if (!stmt)
 		return false;
 	sqlite3_bind_int64(stmt, 1, mailbox);
 	sqlite3_bind_int64(stmt, 2, validity);
-	ok = sqlite3_step(stmt) == SQLITE_ROW || fail(state, state->reader, err);
-	*others_r = ok && sqlite3_column_int(stmt, 0);
-	sqlite3_reset(stmt);
-	return ok;
+	got = sqlite3_step(stmt);
+	*others_r = got == SQLITE_ROW && sqlite3_column_int(stmt, 0);
+	return read_ended(state, stmt, got, err);
 }
 
 bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
@@ -610,8 +553,7 @@ bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_I
 		if (is > 0 && is < STATE_IS_END)
 			counts_r[is] = (uint64_t)sqlite3_column_int64(stmt, 1);
 	}
-	sqlite3_reset(stmt);
-	return got == SQLITE_DONE || fail(state, state->reader, err);
+	return read_ended(state, stmt, got, err);
 }
 
 #define COPY_COLUMN(stmt, column, field)                                                           \
@@ -644,8 +586,7 @@ bool state_visit(struct state *state, const char *protocol, const char *user, co
 		COPY_COLUMN(stmt, 12, visit_r->mechanism);
 		COPY_COLUMN(stmt, 13, visit_r->passed_over);
 	}
-	sqlite3_reset(stmt);
-	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+	return read_ended(state, stmt, got, err);
 }
 
 bool state_maildir(struct state *state, const char *path, char *identity_r, struct err *err)
@@ -660,8 +601,7 @@ bool state_maildir(struct state *state, const char *path, char *identity_r, stru
 	got = sqlite3_step(stmt);
 	if (got == SQLITE_ROW)
 		snprintf(identity_r, STATE_IDENTITY + 1, "%s", column_text(stmt, 0));
-	sqlite3_reset(stmt);
-	return got == SQLITE_ROW || got == SQLITE_DONE || fail(state, state->reader, err);
+	return read_ended(state, stmt, got, err);
 }
 
 /* ---- writing ---- */
@@ -676,9 +616,9 @@ bool state_commit(struct state *state, struct err *err)
 {
 	bool ok;
 
-	crash_point("state-commit");
+	crash_point("state-before-commit");
 	ok = execute(state, state->writer, "COMMIT", err);
-	crash_point("state-committed");
+	crash_point("state-after-commit");
 	return ok;
 }
 

@@ -36,9 +36,8 @@ unsigned char *buf_reserve(struct buf *b, size_t len)
 	while (room - b->len < len)
 		room *= 2;
 	base = mem_new(room, 1);
-	if (b->data && b->len)
+	if (b->base && b->data) {
 		memcpy(base, b->data, b->len);
-	if (b->base) {
 		mem_wipe(b->base, b->room);
 		free(b->base);
 	}
@@ -67,19 +66,23 @@ void buf_text(struct buf *b, const char *text)
 
 void buf_printf(struct buf *b, const char *format, ...)
 {
+	size_t room = BUF_LEAST;
 	va_list args;
-	char *at;
 	int len;
 
-	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	if (len < 0)
-		return;
-	at = (char *)buf_reserve(b, (size_t)len + 1);
-	va_start(args, format);
-	vsnprintf(at, (size_t)len + 1, format, args);
-	va_end(args);
+	/* Once more where the first guess is too small. */
+	for (;;) {
+		char *at = (char *)buf_reserve(b, room);
+
+		va_start(args, format);
+		len = vsnprintf(at, room, format, args);
+		va_end(args);
+		if (len < 0)
+			return;
+		if ((size_t)len < room)
+			break;
+		room = (size_t)len + 1;
+	}
 	b->len += (size_t)len;
 }
 

@@ -36,11 +36,14 @@ static const struct {
 _Static_assert(sizeof kinds / sizeof *kinds == ERR_KINDS,
 	       "every kind of error stands in the table");
 
-static void set_words(struct err *err, const char *format, va_list args)
+/* What is formatted may stand in err itself: it is cleared only then. */
+static void set_words(struct err *err, enum err_kind kind, const char *format, va_list args)
 {
 	char raw[sizeof err->words];
 
 	vsnprintf(raw, sizeof raw, format, args);
+	err_clear(err);
+	err->kind = kind;
 	str_visible_to(err->words, sizeof err->words, raw);
 }
 
@@ -50,29 +53,31 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
 
 	if (!err)
 		return false;
-	err_clear(err);
-	err->kind = kind;
 	va_start(args, format);
-	set_words(err, format, args);
+	set_words(err, kind, format, args);
 	va_end(args);
 	return false;
 }
 
+/* The reason is what helps: words that leave no room for it, a long path, are cut. */
 bool err_sys(struct err *err, enum err_kind kind, int sys, const char *format, ...)
 {
+	const char *reason = strerror(sys);
+	size_t most = sizeof err->words - strlen(reason) - sizeof ": ";
 	va_list args;
 	size_t len;
 
 	if (!err)
 		return false;
-	err_clear(err);
-	err->kind = kind;
-	err->sys = sys;
 	va_start(args, format);
-	set_words(err, format, args);
+	set_words(err, kind, format, args);
 	va_end(args);
+	err->sys = sys;
 	len = strlen(err->words);
-	snprintf(err->words + len, sizeof err->words - len, ": %s", strerror(sys));
+	if (len > most)
+		for (len = most; len && (err->words[len] & 0xc0) == 0x80;)
+			len--;
+	snprintf(err->words + len, sizeof err->words - len, ": %s", reason);
 	return false;
 }
 

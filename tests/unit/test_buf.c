@@ -10,6 +10,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+START_TEST(printing_fits_exactly)
+{
+	char text[1100];
+
+	for (size_t len = 0; len < sizeof text; len++) {
+		struct buf b = {0};
+
+		memset(text, 'z', len);
+		text[len] = '\0';
+		buf_text(&b, "+");
+		buf_printf(&b, "%s", text);
+		ck_assert_uint_eq(b.len, len + 1);
+		ck_assert_str_eq(buf_string(&b) + 1, text);
+		buf_free(&b);
+	}
+}
+END_TEST
+
 START_TEST(an_empty_one_is_a_string)
 {
 	struct buf b = {0};
@@ -160,6 +178,7 @@ int main(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, an_empty_one_is_a_string);
+	tcase_add_test(tests, printing_fits_exactly);
 	tcase_add_test(tests, a_string_does_not_count_its_nul);
 	tcase_add_test(tests, prints_what_is_longer_than_its_room);
 	tcase_add_test(tests, behaves_as_a_queue);

@@ -8,6 +8,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+static char long_path[5000];
+
+static void make_long(const char *unit)
+{
+	size_t len = strlen(unit);
+
+	for (size_t i = 0; i + len < sizeof long_path; i += len)
+		memcpy(long_path + i, unit, len + 1);
+}
+
+/* However long the path, the reason is what helps. */
+START_TEST(words_may_be_made_of_the_old_ones)
+{
+	struct err err;
+
+	err_sys(&err, ERR_MAIL, EIO, "old");
+	err_server(&err, "BYE", 3);
+	err_set(&err, ERR_TEMPORARY, "new, after %s (%s)", err.words, err.server);
+	ck_assert_str_eq(err.words, "new, after old: Input/output error (BYE)");
+	ck_assert_int_eq(err.kind, ERR_TEMPORARY);
+	ck_assert_str_eq(err.server, "");
+}
+END_TEST
+
+START_TEST(the_reason_is_never_cut)
+{
+	struct err err;
+
+	static const char reason[] = ": No space left on device";
+
+	for (size_t shift = 0; shift < 4; shift++) {
+		make_long("\xe2\x82\xac");
+		err_sys(&err, ERR_MAIL, ENOSPC, "%.*s%s", (int)shift, "abc", long_path);
+		ck_assert_uint_lt(strlen(err.words), sizeof err.words);
+		ck_assert_uint_gt(strlen(err.words), sizeof err.words - 16);
+		ck_assert_str_eq(err.words + strlen(err.words) - strlen(reason), reason);
+		/* No character is halved: making it visible again changes nothing. */
+		err_wrap(&err, "x");
+		ck_assert_ptr_null(strstr(err.words + 700, "\\x"));
+	}
+}
+END_TEST
+
 START_TEST(exit_codes_are_those_of_the_interface)
 {
 	static const int codes[ERR_KINDS] = {
@@ -133,6 +176,8 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tests, exit_codes_are_those_of_the_interface);
+	tcase_add_test(tests, the_reason_is_never_cut);
+	tcase_add_test(tests, words_may_be_made_of_the_old_ones);
 	tcase_add_test(tests, the_gravest_counts);
 	tcase_add_test(tests, sets_wraps_and_clears);
 	tcase_add_test(tests, nobody_has_to_want_an_error);

@@ -1,0 +1,135 @@
+/*
+ * state_files: the directory of the state, its file before SQLite opens it, and the locks.
+ *
+ * A lock is an empty file that is never removed: of a file that was, one process could hold the
+ * old and one the new. flock() dies with the process.
+ */
+#include "state/state_files.h"
+
+#include "state/state.h"
+#include "util/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct state_lock {
+	int fd;
+};
+
+static bool make_directory(const char *path, struct err *err)
+{
+	char *copy = mem_copy(path);
+	bool ok = true;
+
+	for (char *slash = copy + (*copy == '/'); ok && (slash = strchr(slash, '/'));
+	     *slash++ = '/') {
+		*slash = '\0';
+		ok = !mkdir(copy, 0700) || errno == EEXIST || errno == EACCES || errno == EROFS;
+	}
+	ok = ok && (!mkdir(copy, 0700) || errno == EEXIST);
+	if (!ok)
+		(void)err_sys(err, ERR_STATE, errno, "cannot make the state directory %s", path);
+	free(copy);
+	return ok;
+}
+
+/* Once in a life, with all that it stands in: no power cut may take the state away by its
+ * directory. What cannot be opened was not made here. */
+static bool flush_directory(const char *path, struct err *err)
+{
+	char *copy = mem_copy(path);
+	char *slash = copy;
+	bool ok = true;
+
+	while (ok && slash) {
+		int fd = open(*copy ? copy : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		ok = fd < 0 || !fsync(fd) || errno == EINVAL ||
+		     err_sys(err, ERR_STATE, errno, "cannot flush the state directory %s", copy);
+		if (fd >= 0)
+			close(fd);
+		slash = strrchr(copy, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	free(copy);
+	return ok;
+}
+
+/*
+ * SQLite gives its -wal and -shm files the mode of the file they belong to. A file that is there is
+ * not opened: closing it would drop the locks of every connection this process has to it.
+ */
+bool state_make_files(const char *directory, const char *path, struct err *err)
+{
+	struct stat st;
+	int fd;
+
+	if (!make_directory(directory, err))
+		return false;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd >= 0) {
+		close(fd);
+		return flush_directory(directory, err);
+	}
+	if (errno != EEXIST || lstat(path, &st))
+		return err_sys(err, ERR_STATE, errno, "cannot open the state file %s", path);
+	return S_ISREG(st.st_mode) ||
+	       err_set(err, ERR_STATE, "the state file %s is not a regular file; move it aside",
+		       path);
+}
+
+int state_enter_alone(const char *directory, struct err *err)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return fd;
+	(void)err_sys(err, ERR_STATE, errno, "cannot lock the state directory %s", directory);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *err)
+{
+	char *path = mem_printf("%s/locks", state_directory(state));
+	struct state_lock *lock = NULL;
+	int fd;
+
+	err_clear(err);
+	if (mkdir(path, 0700) && errno != EEXIST) {
+		(void)err_sys(err, ERR_STATE, errno, "cannot make %s", path);
+		free(path);
+		return NULL;
+	}
+	free(path);
+	path = mem_printf("%s/locks/%" PRId64, state_directory(state), mailbox);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
+		lock = mem_new(1, sizeof *lock);
+		lock->fd = fd;
+	} else {
+		if (fd < 0 || errno != EWOULDBLOCK)
+			(void)err_sys(err, ERR_STATE, errno, "cannot lock %s", path);
+		if (fd >= 0)
+			close(fd);
+	}
+	free(path);
+	return lock;
+}
+
+void state_unlock(struct state_lock **lock)
+{
+	if (!*lock)
+		return;
+	close((*lock)->fd);
+	free(*lock);
+	*lock = NULL;
+}
