@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	harden();
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "c:qvh", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":c:qvh", longs, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			options.file = optarg;
@@ -196,6 +196,8 @@ int main(int argc, char **argv)
 		case OPTION_VERSION:
 			puts("mailhaul " MAILHAUL_VERSION);
 			return 0;
+		case ':':
+			return usage_error("which file? This option wants one: ", argv[optind - 1]);
 		default:
 			return usage_error("there is no such option: ", argv[optind - 1]);
 		}

@@ -18,6 +18,19 @@ static bool watched(const struct cmd_options *options)
 	return !options->quiet && (options->verbosity || isatty(STDERR_FILENO));
 }
 
+static void tell_over(const struct config_account *account, const struct state_visit *before,
+		      const struct state_visit *after)
+{
+	int64_t failed = after->tried - before->failing_since;
+	char span[32];
+
+	if (before->failing_since && failed >= 0)
+		log_error("%s: works again, after %s of failing", account->name,
+			  str_span(span, (uint64_t)failed));
+	else
+		log_error("%s: works again", account->name);
+}
+
 static void tell_failure(const struct config_account *account, const struct err *err)
 {
 	if (*err->server)
@@ -62,7 +75,7 @@ static void on_outcome(struct visits *visits, const struct config_account *accou
 		tell_failure(account, &report->err);
 		after->reported = after->tried;
 	} else if (tells == QUIET_OVER) {
-		log_error("%s: works again", account->name);
+		tell_over(account, before, after);
 	}
 	if (report->connected)
 		tell_expiry(options, account, after);
@@ -81,10 +94,9 @@ static bool wants(struct visits *visits, const struct config_account *account,
 		return true;
 	visits_note(visits, ERR_AUTH);
 	if (watched(options))
-		log_error(
-		    "%s: the server refused the login; it is tried again in %s, or at once with: "
-		    "mailhaul poll %s",
-		    account->name, str_span(span, (uint64_t)wait), account->name);
+		log_error("%s: left alone, because the last login failed; it is tried again in "
+			  "%s, or at once with: mailhaul poll %s",
+			  account->name, str_span(span, (uint64_t)wait), account->name);
 	return false;
 }
 

@@ -18,7 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REPORT_VERSION = 1, DAY = 24 * 60 * 60, EXPIRY_SOON = 14 * DAY };
+enum {
+	REPORT_VERSION = 1,
+	DAY = 24 * 60 * 60,
+	EXPIRY_SOON = 14 * DAY,
+	INDENT = 4,	  /* of what belongs to an account */
+	TEXT_COLUMN = 18, /* where the text of a labelled row begins */
+	LAST_COLUMN = 80
+};
 
 static void print_json(json_t *object)
 {
@@ -102,6 +109,40 @@ static const char *plain(void)
 	return progress_colour(STDOUT_FILENO) ? "\033[0m" : "";
 }
 
+/* What protects a connection, on two lines. */
+static void print_security(const char *line, int indent)
+{
+	const char *certificate = strstr(line, ", certificate ");
+
+	if (certificate)
+		printf("%.*s,\n%*s%s", (int)(certificate - line), line, indent, "",
+		       certificate + 2);
+	else
+		fputs(line, stdout);
+}
+
+/* A row of words, as many on each line as fit. */
+static void print_words(const char *label, const char *words)
+{
+	size_t column = TEXT_COLUMN;
+	size_t len;
+
+	printf("%*s%-13s ", INDENT, "", label);
+	for (; *words; words += len + strspn(words + len, " ")) {
+		len = strcspn(words, " ");
+		if (column > TEXT_COLUMN && column + 1 + len > LAST_COLUMN) {
+			printf("\n%*s", TEXT_COLUMN, "");
+			column = TEXT_COLUMN;
+		} else if (column > TEXT_COLUMN) {
+			putchar(' ');
+			column++;
+		}
+		printf("%.*s", (int)len, words);
+		column += len;
+	}
+	putchar('\n');
+}
+
 /* ---- check ---- */
 
 void report_mistake(const struct cmd_options *options, const struct config_mistake *mistake)
@@ -166,6 +207,21 @@ static const char *destination(const struct config_account *account)
 	return account->maildir ? account->maildir : account->mda[0];
 }
 
+/* Where the mail went, in the user's words; of several Maildirs, what they have in common. */
+static void print_destination(const struct config_account *account)
+{
+	struct buf path = {0};
+
+	if (account->maildir && !(account->mailboxes[0] && account->mailboxes[1])) {
+		account_mailbox_path(&path, account->maildir,
+				     account->mailboxes[0] ? account->mailboxes[0] : "INBOX");
+		fputs(buf_string(&path), stdout);
+		buf_free(&path);
+	} else {
+		fputs(destination(account), stdout);
+	}
+}
+
 static void visit_text(const struct config_account *account, const struct session_report *report)
 {
 	const struct collect_counts *counts = &report->counts;
@@ -175,21 +231,26 @@ static void visit_text(const struct config_account *account, const struct sessio
 		printf("%s: another mailhaul is at work on it\n", account->name);
 		return;
 	}
-	if (counts->delivered)
-		printf("%s: %llu message%s (%s) delivered to %s", account->name,
+	if (counts->delivered) {
+		printf("%s: %llu message%s (%s) delivered to ", account->name,
 		       (unsigned long long)counts->delivered, counts->delivered == 1 ? "" : "s",
-		       str_octets(size, counts->octets), destination(account));
-	else
+		       str_octets(size, counts->octets));
+		print_destination(account);
+	} else {
 		printf("%s: %s", account->name,
 		       report->err.kind ? "nothing delivered" : "nothing new");
+	}
 	if (counts->removable)
 		printf(", %llu removed from the server", (unsigned long long)counts->removable);
 	if (counts->waiting)
 		printf(", %llu waiting in the spool", (unsigned long long)counts->waiting);
 	if (counts->quarantined)
 		printf(", %llu in the quarantine", (unsigned long long)counts->quarantined);
-	if (report->connected)
-		printf("\n    %s%s%s", dim(), report->security.line, plain());
+	if (report->connected) {
+		printf("\n%*s%s", INDENT, "", dim());
+		print_security(report->security.line, INDENT);
+		fputs(plain(), stdout);
+	}
 	putchar('\n');
 	fflush(stdout);
 }
@@ -240,8 +301,9 @@ static void test_security(const struct session_report *report)
 
 static void test_text(const struct config_account *account, const struct session_report *report)
 {
-	printf("%s: %s as %s at %s, port %u\n", account->name, account_protocol(account),
-	       account->user, account->host, (unsigned)account->port);
+	printf("%s: %s as %s at %s, port %u\n", account->name,
+	       account->protocol == CONFIG_IMAP ? "IMAP" : "POP3", account->user, account->host,
+	       (unsigned)account->port);
 	if (report->connected)
 		test_security(report);
 	if (*report->security.mechanism)
@@ -250,21 +312,21 @@ static void test_text(const struct config_account *account, const struct session
 		struct buf shown = {0};
 
 		str_visible(&shown, report->capabilities, strlen(report->capabilities), 2000);
-		printf("    server offers %s\n", buf_string(&shown));
+		print_words("server offers", buf_string(&shown));
 		buf_free(&shown);
 	}
 	for (size_t i = 0; !report->err.kind && i < report->mailbox_count; i++) {
 		const struct collect_counts *counts = &report->mailbox_counts[i];
 
-		printf(
-		    "    %-13s %llu on the server, %llu would be fetched, %llu would be removed\n",
-		    report->mailboxes[i], (unsigned long long)counts->exists,
-		    (unsigned long long)counts->fresh, (unsigned long long)counts->removable);
+		printf("    mailbox       %s: %llu on the server, %llu would be fetched, %llu "
+		       "would be removed\n",
+		       report->mailboxes[i], (unsigned long long)counts->exists,
+		       (unsigned long long)counts->fresh, (unsigned long long)counts->removable);
 	}
 	if (report->err.kind)
 		printf("    %sfailed%s        %s\n", red(), plain(), report->err.words);
 	if (*report->err.server)
-		printf("    it said       %s\n", report->err.server);
+		printf("    server said   %s\n", report->err.server);
 	fflush(stdout);
 }
 
@@ -328,7 +390,7 @@ static const char *ago(char *out, size_t size, int64_t then, int64_t now)
 
 	if (!then)
 		return "never";
-	if (then > now)
+	if (then >= now)
 		return "just now";
 	snprintf(out, size, "%s ago", str_span(span, (uint64_t)(now - then)));
 	return out;
@@ -340,13 +402,15 @@ static void status_text(const struct config_account *account, const struct state
 	int64_t now = time(NULL);
 	uint64_t waiting = counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
 	char when[64];
-	char size[32];
+	char size[64];
 
 	printf("%s\n", account->name);
 	printf("    last poll     %s", ago(when, sizeof when, visit->tried, now));
-	if (visit->tried)
+	if (visit->messages)
 		printf(": %llu message%s, %s", (unsigned long long)visit->messages,
 		       visit->messages == 1 ? "" : "s", str_octets(size, visit->octets));
+	else if (visit->tried)
+		printf(": %s", *visit->error ? "nothing delivered" : "nothing new");
 	printf("\n    delivered     %llu so far",
 	       (unsigned long long)(counts[STATE_DELIVERED] + counts[STATE_REMOVED]));
 	if (waiting)
@@ -355,15 +419,20 @@ static void status_text(const struct config_account *account, const struct state
 		printf(", %s%llu in the quarantine%s", red(),
 		       (unsigned long long)counts[STATE_QUARANTINED], plain());
 	putchar('\n');
-	if (*visit->encryption)
-		printf("    encryption    %s\n", visit->encryption);
+	if (*visit->encryption) {
+		printf("    encryption    ");
+		print_security(visit->encryption, TEXT_COLUMN);
+		putchar('\n');
+	}
 	if (visit->expires && visit->expires - now < EXPIRY_SOON)
 		printf("    %swarning%s       the certificate %s\n", red(), plain(),
 		       visit->expires > now ? "expires within 14 days" : "has expired");
 	if (*visit->error)
-		printf("    %sfailing%s       %s (since %s; last success %s)\n", red(), plain(),
-		       visit->error, ago(when, sizeof when, visit->failing_since, now),
-		       visit->succeeded ? ago(size, sizeof size, visit->succeeded, now) : "never");
+		printf("    %sfailing%s       %s\n"
+		       "                  first seen %s, last success %s\n",
+		       red(), plain(), visit->error,
+		       ago(when, sizeof when, visit->failing_since, now),
+		       ago(size, sizeof size, visit->succeeded, now));
 }
 
 void report_status(const struct cmd_options *options, const struct config_account *account,

@@ -465,6 +465,14 @@ static void syntax_mistake(struct config_loader *l, const struct config_tree *tr
 		config_mistake(l->report, at, "not UTF-8 text: %s", problem);
 	} else if (config_files_tab_indents(f->bytes, at.line)) {
 		config_mistake(l->report, at, "not YAML: a tab indents this line; use spaces");
+	} else if (!strcmp(problem, "found character that cannot start any token")) {
+		config_mistake(l->report, at,
+			       "not YAML: no value begins with this character, unless it stands "
+			       "in quotes");
+	} else if (!strcmp(problem, "did not find expected key")) {
+		config_mistake(l->report, at,
+			       "not YAML: here a key was expected; is this line, or one before it, "
+			       "indented as its neighbours are?");
 	} else if (parser->context) {
 		config_mistake(l->report, at, "not YAML: %s, %s that begins in line %u", problem,
 			       parser->context, (unsigned)parser->context_mark.line + 1);

@@ -123,8 +123,8 @@ static bool begin(struct config_loader *l, const char *file, struct err *err)
 		l->main = config_tree_open(l, file, &failed);
 	if (failed.kind != ERR_NONE && failed.sys == ENOENT)
 		return err_set(err, ERR_CONFIG,
-			       "there is no configuration %s; write one (mailhaul.yaml(5) shows "
-			       "how), or name another with -c",
+			       "there is no configuration %s; write ~/.config/mailhaul/config.yaml "
+			       "(mailhaul.yaml(5) shows how), or name a file with -c",
 			       file);
 	if (failed.kind != ERR_NONE)
 		return err_set(err, ERR_CONFIG, "%s", failed.words);
