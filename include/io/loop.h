@@ -18,10 +18,11 @@ struct loop *loop_new(struct err *err);
 
 /*
  * Everything that was made on the loop must be freed before. Closes what is still closing, and
- * waits at most 2 s for worker threads: one that is stuck longer (a name server that does not
- * answer) is left alone, and the loop's memory with it.
+ * waits at most half a second for worker threads: one that is stuck longer (a name server that does
+ * not answer) is left alone, and the loop's memory with it. False: there is such a one, so the
+ * program must leave by _exit(), since exit() would wait for it.
  */
-void loop_free(struct loop **loop);
+bool loop_free(struct loop **loop);
 
 /* Runs until loop_stop(), or until nothing is left to wait for. */
 void loop_run(struct loop *loop);

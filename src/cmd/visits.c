@@ -14,10 +14,13 @@
 #include "util/mem.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { VISITS_GRACE_MS = 4000 };
+/* With what settling and freeing may take, less than the five seconds of interface.md. */
+enum { VISITS_GRACE_MS = 3500 };
 
 struct visit {
 	struct visits *visits;
@@ -35,6 +38,7 @@ struct visits {
 	struct loop_timer *grace;
 	enum err_kind gravest;
 	bool stopping;
+	bool out_of_grace;
 };
 
 static void start_waiting(struct visits *visits);
@@ -135,6 +139,7 @@ static void out_of_grace(void *ctx)
 	struct visits *visits = ctx;
 
 	log_warning("leaving in the middle of a visit; the next one mends what is unfinished");
+	visits->out_of_grace = true;
 	loop_stop(account_loop(visits->shared));
 }
 
@@ -174,6 +179,13 @@ static void run(struct visits *visits, const struct config_account **accounts)
 	loop_signal_free(&on_term);
 }
 
+/* Leaves without the waiting that exit() does for threads. */
+static void leave(const struct visits *visits)
+{
+	fflush(stdout);
+	_exit(err_exit_code(visits->gravest));
+}
+
 int visits_run(const struct visits_params *params)
 {
 	const struct config *config = params->config;
@@ -194,10 +206,13 @@ int visits_run(const struct visits_params *params)
 	run(&visits, accounts);
 	progress_clear();
 	log_set_curtain(NULL);
+	if (visits.out_of_grace && !account_shared_settle(visits.shared))
+		leave(&visits);
 	for (size_t i = 0; i < visits.count; i++)
 		session_free(&visits.all[i].session);
 	scheduler_free(&visits.scheduler);
-	account_shared_free(&visits.shared);
+	if (!account_shared_free(&visits.shared))
+		leave(&visits);
 	free(visits.all);
 	free(accounts);
 	return err_exit_code(visits.gravest);

@@ -18,6 +18,7 @@
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
 	ACCOUNT_HANDSHAKE_MS = 30000,
+	ACCOUNT_SETTLE_MS = 500,
 };
 
 struct trust {
@@ -43,16 +44,22 @@ struct account_shared *account_shared_new(const struct config *config, struct er
 	if (shared->state)
 		shared->committer = committer_new(shared->loop, shared->state, err);
 	if (!shared->committer)
-		account_shared_free(&shared);
+		(void)account_shared_free(&shared);
 	return shared;
 }
 
-void account_shared_free(struct account_shared **shared_p)
+bool account_shared_settle(struct account_shared *shared)
+{
+	return committer_settle(shared->committer, ACCOUNT_SETTLE_MS);
+}
+
+bool account_shared_free(struct account_shared **shared_p)
 {
 	struct account_shared *shared = *shared_p;
+	bool clean;
 
 	if (!shared)
-		return;
+		return true;
 	committer_free(&shared->committer);
 	while (shared->trusts) {
 		struct trust *trust = shared->trusts;
@@ -63,9 +70,10 @@ void account_shared_free(struct account_shared **shared_p)
 		free(trust);
 	}
 	state_free(&shared->state);
-	loop_free(&shared->loop);
+	clean = loop_free(&shared->loop);
 	free(shared);
 	*shared_p = NULL;
+	return clean;
 }
 
 struct loop *account_loop(struct account_shared *shared)

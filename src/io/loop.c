@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-enum { LOOP_FREE_WAIT_MS = 2000 };
+enum { LOOP_FREE_WAIT_MS = 500 };
 
 struct deferred {
 	struct deferred *next;
@@ -85,13 +85,13 @@ static bool close_all(struct loop *loop)
 	return true;
 }
 
-void loop_free(struct loop **loop_p)
+bool loop_free(struct loop **loop_p)
 {
 	struct loop *loop = *loop_p;
 
 	*loop_p = NULL;
 	if (!loop)
-		return;
+		return true;
 	for (struct deferred *next, *entry = loop->first; entry; entry = next) {
 		next = entry->next;
 		free(entry);
@@ -100,9 +100,10 @@ void loop_free(struct loop **loop_p)
 	loop->last = &loop->first;
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	if (!close_all(loop))
-		return;
+		return false;
 	free(loop->scratch);
 	free(loop);
+	return true;
 }
 
 void loop_run(struct loop *loop)

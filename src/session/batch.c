@@ -669,6 +669,11 @@ struct committer *committer_new(struct loop *loop, struct state *state, struct e
 	return committer;
 }
 
+bool committer_settle(struct committer *committer, unsigned milliseconds)
+{
+	return disk_settle(committer->disk, milliseconds);
+}
+
 void committer_free(struct committer **committer)
 {
 	if (!*committer)

@@ -283,3 +283,38 @@ def maildrop_without_its_filter(lab, home):
     home.configure({"box": home.account(user, deliver={"mda": argv}, keep=False)})
     home.poll(code=75)
     assert len(lab.left(user)) == 2
+
+
+@case(each=PROTOCOLS)
+def the_spool_vanishes(lab, home, protocol):
+    """A letter that waited and is nowhere is fetched again, also where listings begin behind it."""
+    mail = messages.sample(4)
+    script = home.script("mda", "cat >>all; [ -e go ] || exit 75\n")
+    user = user_of(home)
+    lab.fill(user, mail)
+    home.configure({"box": mda_account(home, user, script, protocol)})
+    home.poll(code=75)
+    assert len(spool(home)) == 4
+    more = messages.sample(1, first=2001)
+    lab.fill(user, more)
+    home.write("go", "")
+    home.configure({"box": home.account(user, protocol)})
+    for path in spool(home):
+        os.unlink(path)
+    home.poll()
+    compare(mail + more, home.letters(), protocol)
+
+
+@case(each=PROTOCOLS)
+def from_an_mda_to_a_maildir(lab, home, protocol):
+    """What no MDA has seen yet when the delivery changes comes into the Maildir."""
+    mail = messages.sample(4)
+    script = home.script("mda", "cat >/dev/null; exit 78\n")
+    user = user_of(home)
+    lab.fill(user, mail)
+    home.configure({"box": mda_account(home, user, script, protocol, keep=False)})
+    home.poll(code=78)
+    assert len(spool(home)) == 4
+    home.configure({"box": home.account(user, protocol, keep=False)})
+    home.poll()
+    compare(mail, home.letters(), protocol)
