@@ -13,10 +13,6 @@ struct account_shared;
 /* Opens the state and starts the committer. config is borrowed. NULL on failure. */
 struct account_shared *account_shared_new(const struct config *config, struct err *err);
 
-/* When sessions are freed that have not ended: takes up no commit any more, and waits a little for
- * the one under way. False: the disk does not answer; leave by _exit() at once. */
-bool account_shared_settle(struct account_shared *shared);
-
 /* False: something is stuck for which exit() would wait; leave by _exit(). */
 bool account_shared_free(struct account_shared **shared);
 

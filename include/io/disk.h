@@ -26,10 +26,6 @@ struct disk *disk_new(struct loop *loop, void (*work)(void *ctx, struct disk_job
 /* The job belongs to the disk until its done. Keeps the loop alive while jobs are under way. */
 void disk_submit(struct disk *disk, struct disk_job *job);
 
-/* Takes up nothing more, drops what waits, and waits at most so long for what is being worked on.
- * False: the thread is still at work, so nothing that its job uses may be freed. */
-bool disk_settle(struct disk *disk, unsigned milliseconds);
-
 /* Waits until all that was submitted is worked on (done is not called any more), ends the thread,
  * frees. */
 void disk_free(struct disk **disk);

@@ -24,10 +24,6 @@ struct committer;
 /* state and loop are borrowed and outlive the committer. NULL on failure. */
 struct committer *committer_new(struct loop *loop, struct state *state, struct err *err);
 
-/* When the program leaves in the middle: takes up nothing more, and waits at most so long for what
- * is under way. False: the disk does not answer, so nothing that a batch uses may be freed. */
-bool committer_settle(struct committer *committer, unsigned milliseconds);
-
 /* Waits for what is under way. */
 void committer_free(struct committer **committer);
 

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* With what settling and freeing may take, less than the five seconds of interface.md. */
+/* With what freeing may take, less than the five seconds of interface.md. */
 enum { VISITS_GRACE_MS = 3500 };
 
 struct visit {
@@ -126,7 +126,7 @@ static void start_waiting(struct visits *visits)
 	while (!visits->stopping && (visit = scheduler_next(visits->scheduler)))
 		if (!start(visits, visit))
 			scheduler_done(visits->scheduler, visit);
-	if (!visits->stopping ? !scheduler_idle(visits->scheduler) : false)
+	if (!visits->stopping && !scheduler_idle(visits->scheduler))
 		return;
 	for (size_t i = 0; i < visits->count; i++)
 		if (visits->all[i].session)
@@ -179,7 +179,8 @@ static void run(struct visits *visits, const struct config_account **accounts)
 	loop_signal_free(&on_term);
 }
 
-/* Leaves without the waiting that exit() does for threads. */
+/* Leaves as by kill -9, which the commit protocol makes safe at any moment: neither a thread nor
+ * the disk is waited for. */
 static void leave(const struct visits *visits)
 {
 	fflush(stdout);
@@ -206,7 +207,7 @@ int visits_run(const struct visits_params *params)
 	run(&visits, accounts);
 	progress_clear();
 	log_set_curtain(NULL);
-	if (visits.out_of_grace && !account_shared_settle(visits.shared))
+	if (visits.out_of_grace)
 		leave(&visits);
 	for (size_t i = 0; i < visits.count; i++)
 		session_free(&visits.all[i].session);

@@ -18,7 +18,6 @@
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
 	ACCOUNT_HANDSHAKE_MS = 30000,
-	ACCOUNT_SETTLE_MS = 500,
 };
 
 struct trust {
@@ -46,11 +45,6 @@ struct account_shared *account_shared_new(const struct config *config, struct er
 	if (!shared->committer)
 		(void)account_shared_free(&shared);
 	return shared;
-}
-
-bool account_shared_settle(struct account_shared *shared)
-{
-	return committer_settle(shared->committer, ACCOUNT_SETTLE_MS);
 }
 
 bool account_shared_free(struct account_shared **shared_p)

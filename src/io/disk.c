@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -32,12 +31,9 @@ struct disk {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
-	pthread_cond_t rest;
 	struct list queue;    /* under mutex */
 	struct list finished; /* under mutex */
 	bool stop;	      /* under mutex */
-	bool settled;	      /* under mutex: nothing is taken up any more */
-	bool working;	      /* under mutex */
 	struct list telling;  /* the loop's: their done comes now */
 	size_t under_way;     /* the loop's */
 	bool freed;	      /* the loop's */
@@ -81,12 +77,9 @@ static void *run(void *arg)
 			break;
 		list_empty(&jobs);
 		list_move(&jobs, &disk->queue);
-		disk->working = true;
 		pthread_mutex_unlock(&disk->mutex);
 		disk->work(disk->ctx, jobs.first);
 		pthread_mutex_lock(&disk->mutex);
-		disk->working = false;
-		pthread_cond_signal(&disk->rest);
 		list_move(&disk->finished, &jobs);
 		uv_async_send(&disk->async);
 	}
@@ -132,7 +125,6 @@ static void on_closed(uv_handle_t *handle)
 	struct disk *disk = handle->data;
 
 	pthread_cond_destroy(&disk->wake);
-	pthread_cond_destroy(&disk->rest);
 	pthread_mutex_destroy(&disk->mutex);
 	free(disk);
 }
@@ -158,7 +150,6 @@ struct disk *disk_new(struct loop *loop, void (*work)(void *ctx, struct disk_job
 	uv_unref((uv_handle_t *)&disk->async);
 	pthread_mutex_init(&disk->mutex, NULL);
 	pthread_cond_init(&disk->wake, NULL);
-	pthread_cond_init(&disk->rest, NULL);
 	sys = start_thread(disk);
 	if (sys) {
 		uv_close((uv_handle_t *)&disk->async, on_closed);
@@ -173,33 +164,9 @@ void disk_submit(struct disk *disk, struct disk_job *job)
 	if (disk->under_way++ == 0)
 		uv_ref((uv_handle_t *)&disk->async);
 	pthread_mutex_lock(&disk->mutex);
-	if (!disk->settled)
-		list_add(&disk->queue, job);
+	list_add(&disk->queue, job);
 	pthread_cond_signal(&disk->wake);
 	pthread_mutex_unlock(&disk->mutex);
-}
-
-bool disk_settle(struct disk *disk, unsigned milliseconds)
-{
-	struct timespec until;
-	bool working;
-	int sys = 0;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += milliseconds / 1000;
-	until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	pthread_mutex_lock(&disk->mutex);
-	disk->settled = true;
-	list_empty(&disk->queue);
-	while (disk->working && !sys)
-		sys = pthread_cond_clockwait(&disk->rest, &disk->mutex, CLOCK_MONOTONIC, &until);
-	working = disk->working;
-	pthread_mutex_unlock(&disk->mutex);
-	return !working;
 }
 
 void disk_free(struct disk **disk_p)

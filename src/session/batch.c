@@ -669,11 +669,6 @@ struct committer *committer_new(struct loop *loop, struct state *state, struct e
 	return committer;
 }
 
-bool committer_settle(struct committer *committer, unsigned milliseconds)
-{
-	return disk_settle(committer->disk, milliseconds);
-}
-
 void committer_free(struct committer **committer)
 {
 	if (!*committer)
