@@ -71,10 +71,20 @@ void batch_visit(struct batch *batch, const struct state_visit *visit);
 /*
  * Recovery: the sink is opened and its identity remembered; each letter that was added by
  * batch_recover_row() is looked for, and put in place or recognised where it stands; letters whose
- * name carries the mark and that have no row are removed.
+ * name carries the mark and that have no row are removed. next is the mailbox's: where the letter
+ * of a message below it is nowhere, "next" goes back to that message in the same transaction, since
+ * otherwise no listing would show it again.
  */
-void batch_recover(struct batch *batch, const char *mark);
+void batch_recover(struct batch *batch, const char *mark, uint32_t next);
 void batch_recover_row(struct batch *batch, uint32_t validity, const struct state_row *row);
+
+/* "next" after the recovery. */
+uint32_t batch_recovered_next(const struct batch *batch);
+
+/* Part of the name of each letter: the place it is written to. A letter that is nowhere was moved
+ * by a mail reader only if it was written to where the account still delivers. */
+enum { BATCH_PLACE_TAG = 17 };
+void batch_place_tag(const struct sink *sink, char out[BATCH_PLACE_TAG + 1]);
 
 /* Starts the commit. done is called on the loop; from then on the batch is its owner's again. */
 void batch_commit(struct batch *batch, void (*done)(void *ctx, struct batch *batch), void *ctx);

@@ -11,10 +11,13 @@
  */
 #include "session/batch.h"
 
+#include "io/digest.h"
 #include "io/disk.h"
 #include "util/crash.h"
 #include "util/mem.h"
+#include "util/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -247,9 +250,24 @@ void batch_visit(struct batch *batch, const struct state_visit *visit)
 	batch->visit = *visit;
 }
 
-void batch_recover(struct batch *batch, const char *mark)
+void batch_recover(struct batch *batch, const char *mark, uint32_t next)
 {
 	batch->mark = mem_copy(mark);
+	batch->next = next;
+}
+
+uint32_t batch_recovered_next(const struct batch *batch)
+{
+	return batch->next;
+}
+
+void batch_place_tag(const struct sink *sink, char out[BATCH_PLACE_TAG + 1])
+{
+	const char *path = sink->ops->path(sink);
+	char digest[DIGEST_TEXT + 1];
+
+	digest_text(path, strlen(path), digest);
+	snprintf(out, BATCH_PLACE_TAG + 1, "P%.16s", digest);
 }
 
 void batch_recover_row(struct batch *batch, uint32_t validity, const struct state_row *row)
@@ -309,12 +327,29 @@ static void trust_again(struct committer *committer, const struct sink *sink)
 /* ---- recovery: on the committer's thread ---- */
 
 /* True if a letter that is nowhere was moved away by a mail reader: it may have stood in a Maildir,
- * and not long ago. What was handed over or waits has only ever been in the spool, and a Maildir
- * that the account delivers into by now says nothing about it. */
+ * and not long ago. What was written to the spool, or into another Maildir before the configuration
+ * changed, has not arrived here: a Maildir that the account delivers into by now says nothing about
+ * it. */
 static bool moved_by_reader(const struct sink *sink, const struct state_row *row)
 {
-	return !sink->ops->hand && row->is == STATE_TAKEN &&
+	char tag[BATCH_PLACE_TAG + 1];
+
+	batch_place_tag(sink, tag);
+	return !sink->ops->hand && row->is == STATE_TAKEN && strstr(row->name, tag) &&
 	       time(NULL) - row->taken <= BATCH_MOVED_WITHIN;
+}
+
+/* The message must be listed again. Keys of POP3 are no numbers below "next", which stays 1. */
+static void go_back(struct batch *batch, const struct batch_letter *letter)
+{
+	const char *key = letter->row.key;
+	uint64_t number;
+
+	if (letter->validity != batch->params.validity ||
+	    !str_number(key, strlen(key), UINT32_MAX, &number) || number >= batch->next)
+		return;
+	batch->has_next = true;
+	batch->next = (uint32_t)number;
 }
 
 /* A letter whose row says that an MDA is to have it stays in the spool; any other one is put in
@@ -331,6 +366,7 @@ static bool recover_item(struct batch *batch, struct item *item)
 	if (where == SINK_NOWHERE && !moved_by_reader(sink, &item->shown.row)) {
 		item->shown.came = BATCH_NOWHERE;
 		add_change(batch, CHANGE_FORGET, item->shown.validity, &item->shown.row);
+		go_back(batch, &item->shown);
 	} else if (!sink->ops->hand) {
 		item->put_back = where == SINK_TMP;
 		item->settle = where != SINK_NOWHERE;

@@ -50,7 +50,8 @@ struct collect {
 	unsigned commits;    /* under way */
 	bool stepping;	     /* on_step is deferred */
 	struct buf removed;  /* keys the server said it removed, each with its NUL */
-	char mark[MARK_MAX]; /* these three are part of our letters' names */
+	char mark[MARK_MAX]; /* these four are part of our letters' names */
+	char place[BATCH_PLACE_TAG + 1];
 	char host[HOST_MAX];
 	long pid;
 };
@@ -205,6 +206,7 @@ static void recovered(void *ctx, struct batch *batch)
 		fail(collect, batch_err(batch));
 	} else {
 		collect->at = COLLECT_READY;
+		collect->params.mailbox.next = batch_recovered_next(batch);
 		for (size_t i = 0; i < batch_letters(batch); i++)
 			recovered_letter(collect, batch_letter(batch, i));
 	}
@@ -220,7 +222,7 @@ static void recover(struct collect *collect)
 	    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
 	struct err err;
 
-	batch_recover(batch, collect->mark);
+	batch_recover(batch, collect->mark, collect->params.mailbox.next);
 	if (!state_each(collect->params.state, collect->params.mailbox.id, mask, recover_row, batch,
 			&err)) {
 		batch_free(&batch);
@@ -257,6 +259,7 @@ struct collect *collect_new(const struct collect_params *params)
 		step(collect);
 		return collect;
 	}
+	batch_place_tag(params->sink, collect->place);
 	if (params->sink->ops->hand) {
 		collect->hand = hand_new(&(struct hand_params){.batch = batch_params(collect),
 							       .max_attempts = params->max_attempts,
@@ -539,8 +542,9 @@ static void letter_file_name(struct collect *collect, char *out, size_t size)
 	struct timeval now;
 
 	gettimeofday(&now, NULL);
-	snprintf(out, size, "%lld.M%06ldP%ldQ%06lu%s.%s", (long long)now.tv_sec, (long)now.tv_usec,
-		 collect->pid, ++sequence, collect->mark, collect->host);
+	snprintf(out, size, "%lld.M%06ldP%ldQ%06lu%s%s.%s", (long long)now.tv_sec,
+		 (long)now.tv_usec, collect->pid, ++sequence, collect->mark, collect->place,
+		 collect->host);
 }
 
 static bool begin(struct collect *collect)

@@ -166,7 +166,7 @@ static struct batch *recovery(struct spy *s)
 {
 	struct batch *batch = begun(s);
 
-	batch_recover(batch, MARK);
+	batch_recover(batch, MARK, 100);
 	ck_good(state_each(state, box.id,
 			   STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) |
 			       STATE_MASK(STATE_WAITING),
@@ -502,20 +502,26 @@ END_TEST
 
 /* ---- recovery ---- */
 
-static void remember(const char *key, enum state_is is, int64_t age)
+static void remember_named(const char *key, const char *name, enum state_is is, int64_t age)
 {
 	struct state_row row = {
-	    .key = key, .is = is, .taken = time(NULL) - age, .name = key, .mark = "m"};
+	    .key = key, .is = is, .taken = time(NULL) - age, .name = name, .mark = "m"};
 
 	ck_good(state_begin(state, &err));
 	ck_good(state_put(state, box.id, 7, &row, &err));
 	ck_good(state_commit(state, &err));
 }
 
+static void remember(const char *key, enum state_is is, int64_t age)
+{
+	remember_named(key, key, is, age);
+}
+
 START_TEST(recovery_finds_letters_wherever_they_are)
 {
 	struct batch *batch;
 	char identity[STATE_IDENTITY + 1];
+	char tag[BATCH_PLACE_TAG + 1];
 
 	remember("L1", STATE_TAKEN, 10);
 	put(at("Mail/tmp/L1"), "1", 0600);
@@ -523,8 +529,9 @@ START_TEST(recovery_finds_letters_wherever_they_are)
 	put(at("Mail/new/L2"), "2", 0600);
 	remember("L3", STATE_TAKEN, 1000000);
 	put(at("Mail/cur/L3:2,RS"), "3", 0600);
-	remember("L4", STATE_TAKEN, 10);
-	remember("L5", STATE_TAKEN, 2 * 86400);
+	batch_place_tag(&spy.sink, tag);
+	remember_named("L4", tag, STATE_TAKEN, 10);
+	remember_named("L5", tag, STATE_TAKEN, 2 * 86400);
 	remember("L6", STATE_DELIVERED, 2 * 86400);
 	batch = recovery(&spy);
 	ck_assert(!batch_empty(batch));
@@ -603,13 +610,36 @@ START_TEST(what_waited_for_an_mda_has_not_arrived_in_a_maildir)
 
 	remember("L1", STATE_WAITING, 10);
 	remember("L2", STATE_HANDED, 10);
+	remember_named("L3", "L3P0123456789abcdef", STATE_TAKEN, 10);
 	batch = recovery(&spy);
 	commit(batch);
-	ck_assert_int_eq(batch_letter(batch, 0)->came, BATCH_NOWHERE);
-	ck_assert_int_eq(batch_letter(batch, 1)->came, BATCH_NOWHERE);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(batch_letter(batch, i)->came, BATCH_NOWHERE);
 	batch_free(&batch);
 	ck_assert_int_eq(durable("L1"), 0);
 	ck_assert_int_eq(durable("L2"), 0);
+	ck_assert_int_eq(durable("L3"), 0);
+}
+END_TEST
+
+/* An IMAP listing begins at "next": a message that must be fetched again has to be behind it. */
+START_TEST(next_goes_back_to_what_is_nowhere)
+{
+	struct state_key name = {
+	    .protocol = "imap", .user = "lee", .host = "host", .mailbox = "INBOX"};
+	struct state_mailbox found;
+	struct batch *batch;
+
+	remember_named("120", "a", STATE_WAITING, 10);
+	remember_named("31", "b", STATE_WAITING, 10);
+	remember_named("57", "c", STATE_WAITING, 10);
+	batch = recovery(&spy);
+	commit(batch);
+	ck_assert_uint_eq(batch_recovered_next(batch), 31);
+	batch_free(&batch);
+	ck_good(state_mailbox(state, &name, &found, &err));
+	ck_assert_int_eq(found.id, box.id);
+	ck_assert_uint_eq(found.next, 31);
 }
 END_TEST
 
@@ -712,6 +742,7 @@ int main(void)
 	tcase_add_test(tests, recovery_sweeps_only_what_is_ours_and_has_no_row);
 	tcase_add_test(tests, what_recovery_finds_in_place_is_settled_before_it_counts);
 	tcase_add_test(tests, what_waited_for_an_mda_has_not_arrived_in_a_maildir);
+	tcase_add_test(tests, next_goes_back_to_what_is_nowhere);
 	tcase_add_test(tests, recovery_that_fails_changes_nothing);
 	tcase_add_test(tests, recovery_of_a_spool);
 	suite_add_tcase(suite, tests);
