@@ -21,11 +21,11 @@ struct login_params {
 	const struct secret *secret; /* borrowed, as are all strings */
 	const char *user;
 	const char *host;
-	const char *service; /* "imap", "pop" */
-	const char *auth;    /* "AUTO", "LOGIN-COMMAND" or a mechanism */
-	const char *
-	    passed_over; /* with auto: a mechanism that the server offers and refuses; "" if none */
-	uint64_t deadline_ms; /* of the command that gives the secret */
+	const char *service;	 /* "imap", "pop" */
+	const char *auth;	 /* "AUTO", "LOGIN-COMMAND" or a mechanism */
+	const char *passed_over; /* with auto: a mechanism that the server offers and refuses; ""
+				    if none. It is taken only where nothing else is offered. */
+	uint64_t deadline_ms;	 /* of the command that gives the secret */
 
 	/* The secret is there (err NULL) or not; or the next step stands in the source, or failed.
 	 * On the loop, never from within a login_ function. */
@@ -50,7 +50,8 @@ bool login_challenge(struct login *login, const struct source_event *ev, struct 
  * be logged). False: the login failed; ERR_AUTH, or ERR_TEMPORARY where the server said so. */
 bool login_refused(struct login *login, const struct source_event *ev, struct err *err);
 
-/* For READY. False: the server said yes before the exchange was finished (ERR_AUTH). */
+/* For READY; wipes the secret. False: the server said yes before the exchange was finished
+ * (ERR_AUTH). */
 bool login_accepted(struct login *login, struct err *err);
 
 /* The mechanism in use or used last, "LOGIN command" or "USER and PASS" for the plain commands;

@@ -23,6 +23,7 @@
 enum { SECRET_MAX = 16384 };
 
 static const char LOGIN_COMMAND[] = "LOGIN-COMMAND";
+static const char SCRAM[] = "SCRAM-";
 
 struct step {
 	struct login *login; /* NULL once the login was freed */
@@ -37,10 +38,11 @@ struct login {
 	struct login_params params;
 	char *password;
 	struct child *child;
-	struct source *source; /* set once it has offered */
-	struct step *step;     /* under way */
-	struct sasl *sasl;     /* between steps */
-	char *offered;	       /* mechanisms */
+	struct loop_timer *soon; /* tells of a secret that needs no waiting */
+	struct source *source;	 /* set once it has offered */
+	struct step *step;	 /* under way */
+	struct sasl *sasl;	 /* between steps */
+	char *offered;		 /* mechanisms */
 	bool initial_response;
 	bool login_command;
 	char *initial; /* waits for the first, empty challenge */
@@ -159,7 +161,9 @@ struct login *login_new(const struct login_params *params)
 		err_set(&login->secret_err, ERR_CONFIG, "the account names no password");
 		break;
 	}
-	loop_defer(params->loop, secret_told, login);
+	/* Not loop_defer(): the login may be freed before it is told. */
+	login->soon = loop_timer_new(params->loop, secret_told, login);
+	loop_timer_start(login->soon, 0);
 	return login;
 }
 
@@ -172,6 +176,7 @@ void login_free(struct login **login_p)
 	if (login->step)
 		login->step->login = NULL;
 	child_free(&login->child);
+	loop_timer_free(&login->soon);
 	sasl_free(&login->sasl);
 	mem_free_secret(&login->password);
 	mem_free_secret(&login->initial);
@@ -271,12 +276,27 @@ static bool offers(const struct login *login, const char *mechanism)
 	return false;
 }
 
+/* A server that refuses one SCRAM for want of what it needs refuses the other one too: to try them
+ * in turn would be a refused login at each visit. */
+static bool passes_over(const struct login *login, const char *mechanism)
+{
+	return str_begins(login->passed_over, strlen(SCRAM), SCRAM) &&
+	       str_begins(mechanism, strlen(SCRAM), SCRAM);
+}
+
 static const char *choose(const struct login *login)
 {
-	for (size_t i = 0; i < sizeof preference / sizeof *preference; i++)
-		if (offers(login, preference[i]) && strcmp(preference[i], login->passed_over) != 0)
+	const char *passed_over = NULL;
+
+	for (size_t i = 0; i < sizeof preference / sizeof *preference; i++) {
+		if (!offers(login, preference[i]))
+			continue;
+		if (!passes_over(login, preference[i]))
 			return preference[i];
-	return login->login_command ? LOGIN_COMMAND : NULL;
+		if (!passed_over)
+			passed_over = preference[i];
+	}
+	return login->login_command ? LOGIN_COMMAND : passed_over;
 }
 
 static bool nothing_fits(const struct login *login, struct err *err)
@@ -351,7 +371,8 @@ bool login_refused(struct login *login, const struct source_event *ev, struct er
 	err_set(err, ERR_AUTH, "server refused the login of user %s by %s", login->params.user,
 		login_mechanism(login));
 	err_server(err, ev->text, strlen(ev->text));
-	if (!str_same(login->params.auth, "AUTO") || !str_begins(login->mechanism, 6, "SCRAM-"))
+	if (!str_same(login->params.auth, "AUTO") ||
+	    !str_begins(login->mechanism, strlen(SCRAM), SCRAM))
 		return false;
 	snprintf(login->passed_over, sizeof login->passed_over, "%s", login->mechanism);
 	next = offers(login, "PLAIN") ? "PLAIN" : login->login_command ? LOGIN_COMMAND : NULL;
@@ -362,8 +383,11 @@ bool login_accepted(struct login *login, struct err *err)
 {
 	bool by_sasl = *login->mechanism && strcmp(login->mechanism, LOGIN_COMMAND) != 0;
 
-	if (!by_sasl || (!login->step && login->sasl && sasl_finished(login->sasl)))
+	if (!by_sasl || (!login->step && login->sasl && sasl_finished(login->sasl))) {
+		sasl_free(&login->sasl);
+		mem_free_secret(&login->password);
 		return true;
+	}
 	return err_set(
 	    err, ERR_AUTH,
 	    "server accepted the login before the %s exchange was finished: it did not prove "

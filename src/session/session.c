@@ -44,11 +44,11 @@ struct session {
 	struct login *login;
 	bool has_secret;
 	bool handshaking;
+	bool refused; /* the server did not accept our login */
 	bool finishing;
 	bool said_goodbye; /* the server confirmed the end, and in POP3 the removals */
 	bool pumping;
 	bool hasten;
-	bool ended; /* on_end is deferred */
 	struct collect **collects;
 	struct state_lock **locks;
 	const char **names;
@@ -222,7 +222,7 @@ static void fill_visit(struct session *session, struct state_visit *visit)
 	snprintf(visit->error, sizeof visit->error, "%s%s%s%s", report->err.words,
 		 *report->err.server ? " (it said: " : "", report->err.server,
 		 *report->err.server ? ")" : "");
-	if (report->err.kind == ERR_AUTH)
+	if (session->refused)
 		visit->auth_refused = now;
 	if (!report->err.kind) {
 		visit->succeeded = now;
@@ -410,6 +410,7 @@ static void on_auth_done(struct session *session, const struct source_event *ev)
 	if (!ev->refused)
 		return;
 	if (!login_refused(session->login, ev, &err)) {
+		session->refused = err.kind == ERR_AUTH;
 		fail(session, &err);
 		return;
 	}

@@ -163,6 +163,19 @@ def password_command_fails(lab, home):
 
 
 @case()
+def a_command_that_failed_is_no_refusal(lab, home):
+    """Nobody refused anything, so the next poll tries again."""
+    mail = messages.sample(1)
+    home.write("secret", SECRET + "\n")
+    command = home.script("give", "[ -e unlocked ] || exit 2\ncat secret\n")
+    one_account(lab, home, "imap", mail, password=None, password_command=[command])
+    home.poll(code=77)
+    home.write("unlocked", "")
+    home.poll()
+    compare(mail, home.letters())
+
+
+@case()
 def password_command_missing(lab, home):
     one_account(lab, home, "imap", password=None, password_command=["/nonexistent/command"])
     result = home.run("poll")
