@@ -31,8 +31,13 @@ static void tell_over(const struct config_account *account, const struct state_v
 		log_error("%s: works again", account->name);
 }
 
-static void tell_failure(const struct config_account *account, const struct err *err)
+static void tell_failure(const struct config_account *account, const struct session_report *report)
 {
+	const struct err *err = &report->err;
+
+	if (err->kind == ERR_QUARANTINE && report->counts.quarantined > 1)
+		log_error("%s: %llu messages went into the quarantine; here is why the first did:",
+			  account->name, (unsigned long long)report->counts.quarantined);
 	if (*err->server)
 		log_error("%s: %s (it said: %s)", account->name, err->words, err->server);
 	else
@@ -65,14 +70,18 @@ static void on_outcome(struct visits *visits, const struct config_account *accou
 	enum quiet_tells tells = quiet_tells(before, after, report->err.kind);
 
 	if (report->busy) {
-		if (options->verbosity)
+		if (options->json)
+			report_visit(options, account, report);
+		else if (options->verbosity)
 			log_notice("%s: another mailhaul is at work on it", account->name);
 		return;
 	}
 	if (watched(options) && report->err.kind)
 		tells = QUIET_FAILURE;
 	if (tells == QUIET_FAILURE) {
-		tell_failure(account, &report->err);
+		/* Who watches saw what befell single messages when it happened. */
+		if (!watched(options) || err_scope(report->err.kind) != ERR_SCOPE_MESSAGE)
+			tell_failure(account, report);
 		after->reported = after->tried;
 	} else if (tells == QUIET_OVER) {
 		tell_over(account, before, after);
