@@ -518,7 +518,14 @@ static void conn_failed(struct session *session, const struct err *why)
 {
 	struct err err = *why;
 
-	if (session->source && err.kind == ERR_TEMPORARY && !session->handshaking)
+	if (session->source && err.kind == ERR_TEMPORARY && !session->handshaking &&
+	    !session->params.conn.implicit &&
+	    !strcmp(source_waiting_for(session->source), "the greeting"))
+		err_set(&err, ERR_TEMPORARY,
+			"server does not greet: %s. A port that begins with TLS, as 993 and 995 "
+			"do, wants tls: implicit",
+			why->words);
+	else if (session->source && err.kind == ERR_TEMPORARY && !session->handshaking)
 		err_wrap(&err, "while waiting for %s", source_waiting_for(session->source));
 	fail(session, &err);
 }

@@ -40,6 +40,9 @@ def shown(home, *args):
 
 
 def main():
+    if os.geteuid() == 0:
+        say("Started as root: it works as %s on a copy of this tree, and brings %s back." % (
+            user.USER, PLACE))
     user.continue_unprivileged(bring_back=PLACE)
     import shutil
 
@@ -85,6 +88,7 @@ def main():
                              (len(by_pop3), "POP3, STARTTLS, exim", "Maildir-by-exim")):
         say("%4d messages by %-24s in %s" % (count, how, os.path.join(PLACE, path)))
     say("Each is the same as on the server, octet by octet. The server is stopped.")
+    say("A mail reader shows them, as in: mutt -f %s" % os.path.join(PLACE, "Maildir"))
 
 
 if __name__ == "__main__":
