@@ -356,6 +356,8 @@ void collect_start(struct collect *collect, struct source *source, const char *r
 {
 	bool writing = !collect->params.keep && !collect->params.look_only;
 
+	if (collect->at == COLLECT_FAILED)
+		return;
 	buf_text(&collect->received, received);
 	collect->at = COLLECT_BUSY;
 	collect->from = collect->params.mailbox.next;
@@ -483,7 +485,8 @@ static bool list_done(struct collect *collect, struct source *source)
 	set = plan_fetch(collect->plan);
 	collect->counts.fresh = set.count;
 	if (collect->params.look_only) {
-		collect->counts.removable = plan_remove(collect->plan).count;
+		collect->counts.removable =
+		    plan_remove(collect->plan).count + (collect->params.keep ? 0 : set.count);
 		collect->at = COLLECT_DONE;
 		step(collect);
 		return true;
@@ -708,35 +711,47 @@ void collect_remove(struct collect *collect, struct source *source)
 	source_remove(source, &set);
 }
 
-static bool verb_refused(struct collect *collect, const char *what, const struct source_event *ev)
+/* The mailbox stays as it is; the others go on. */
+static void verb_refused(struct collect *collect, const char *what, const struct source_event *ev)
 {
 	struct err err;
 
-	err_set(&err, ERR_TEMPORARY, "the server refused to %s mailbox %s", what,
-		collect->params.key.mailbox);
+	err_set(&err, ERR_TEMPORARY, "the server refused to %s mailbox %s%s", what,
+		collect->params.key.mailbox,
+		str_same(ev->code, "NONEXISTENT") ? "; is that name right in \"mailboxes\"?" : "");
 	err_server(&err, ev->text, strlen(ev->text));
-	fail(collect, &err);
-	return false;
+	problem(collect, &err);
+}
+
+static void leave(struct collect *collect)
+{
+	collect->at = COLLECT_DONE;
+	step(collect);
 }
 
 static bool done(struct collect *collect, struct source *source, const struct source_event *ev)
 {
 	switch (ev->verb) {
 	case SOURCE_VERB_SELECT:
-		return !ev->refused || verb_refused(collect, "open", ev);
+		/* The answer to list, which waits behind it, then ends the mailbox. */
+		if (ev->refused)
+			verb_refused(collect, "open", ev);
+		return true;
 	case SOURCE_VERB_LIST:
-		if (!collect->plan)
-			return true;
-		return ev->refused ? verb_refused(collect, "list", ev) : list_done(collect, source);
+		if (collect->plan && !ev->refused)
+			return list_done(collect, source);
+		if (collect->plan)
+			verb_refused(collect, "list", ev);
+		leave(collect);
+		return true;
 	case SOURCE_VERB_FETCH:
 		settle_or_end(collect);
 		return true;
 	case SOURCE_VERB_REMOVE:
 		if (ev->refused)
-			return verb_refused(collect, "remove messages from", ev);
+			verb_refused(collect, "remove messages from", ev);
 		crash_point("collect-removed");
-		collect->at = COLLECT_DONE;
-		step(collect);
+		leave(collect);
 		return true;
 	default:
 		return true;
@@ -746,6 +761,9 @@ static bool done(struct collect *collect, struct source *source, const struct so
 bool collect_event(struct collect *collect, struct source *source, enum source_what what,
 		   const struct source_event *ev)
 {
+	/* A commit or the MDA failed, and the session does not know yet. */
+	if (collect->at == COLLECT_FAILED)
+		return false;
 	switch (what) {
 	case SOURCE_SELECTED:
 		selected(collect, ev);

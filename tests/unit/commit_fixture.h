@@ -272,7 +272,7 @@ static void commit_teardown(void)
 	root_remove();
 }
 
-static struct batch_params params_of(struct spy *s)
+__attribute__((unused)) static struct batch_params params_of(struct spy *s)
 {
 	return (struct batch_params){.committer = committer,
 				     .sink = s ? &s->sink : NULL,
