@@ -80,6 +80,10 @@ struct sink_ops {
 	void (*hand)(struct sink *sink, const struct sink_letter *letter, sink_done *done,
 		     void *ctx);
 
+	/* Ends what hand() runs: its done comes soon, with SINK_LATER. Nothing where nothing runs.
+	 * NULL where hand is. */
+	void (*stop)(struct sink *sink);
+
 	/* Stops what runs (no done comes after it) and frees. */
 	void (*free)(struct sink *sink);
 };

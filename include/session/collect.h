@@ -82,6 +82,9 @@ bool collect_full(const struct collect *collect);
  * the MDA has not begun stay in the spool. */
 void collect_close(struct collect *collect, bool hasten);
 
+/* After a hasty collect_close(): ends what the MDA has in hand. */
+void collect_abort(struct collect *collect);
+
 /* True when nothing is under way any more. */
 bool collect_idle(const struct collect *collect);
 

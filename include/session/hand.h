@@ -45,6 +45,9 @@ void hand_add(struct hand *hand, uint32_t number, uint32_t validity, const struc
 /* Letters that are not begun stay in the spool for the next visit. */
 void hand_stop(struct hand *hand);
 
+/* After that: the letter that the MDA has is taken away from it, and waits in the spool too. */
+void hand_abort(struct hand *hand);
+
 /* True until on_idle was called after the last hand_add(). */
 bool hand_busy(const struct hand *hand);
 

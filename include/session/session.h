@@ -81,7 +81,8 @@ void session_free(struct session **session);
 /* As on_outcome got it; at on_end with what recording it may have added. Owned by the session. */
 const struct session_report *session_report(const struct session *session);
 
-/* Ends soon: what is whole is committed, the rest is left for the next visit. */
+/* Ends soon: what is whole is committed, the rest is left for the next visit. The second time also
+ * an MDA that still runs is stopped. */
 void session_stop(struct session *session);
 
 #endif

@@ -2,8 +2,9 @@
  * visits: visits several accounts at the same time on one loop, within the slots; shared by poll
  * and test.
  *
- * A signal ends every visit early: what is whole is committed. A visit that does not end within the
- * grace is left as a crash would leave it, which recovery mends.
+ * A signal ends every visit early: what is whole is committed, an MDA that is at work has a moment
+ * to end, then it is stopped. A visit that does not end within the grace is left as a crash would
+ * leave it, which recovery mends.
  */
 #include "cmd/visits.h"
 
@@ -20,7 +21,10 @@
 #include <unistd.h>
 
 /* With what freeing may take, less than the five seconds of interface.md. */
-enum { VISITS_GRACE_MS = 3500 };
+enum {
+	VISITS_MDA_MS = 2500,  /* for an MDA to end by itself */
+	VISITS_GRACE_MS = 1000 /* after that */
+};
 
 struct visit {
 	struct visits *visits;
@@ -38,6 +42,7 @@ struct visits {
 	struct loop_timer *grace;
 	enum err_kind gravest;
 	bool stopping;
+	bool hurrying; /* MDAs are stopped too */
 	bool out_of_grace;
 };
 
@@ -134,10 +139,23 @@ static void start_waiting(struct visits *visits)
 	loop_stop(account_loop(visits->shared));
 }
 
+static void stop_all(struct visits *visits)
+{
+	for (size_t i = 0; i < visits->count; i++)
+		if (visits->all[i].session)
+			session_stop(visits->all[i].session);
+}
+
 static void out_of_grace(void *ctx)
 {
 	struct visits *visits = ctx;
 
+	if (!visits->hurrying) {
+		visits->hurrying = true;
+		loop_timer_start(visits->grace, VISITS_GRACE_MS);
+		stop_all(visits);
+		return;
+	}
 	log_warning("leaving in the middle of a visit; the next one mends what is unfinished");
 	visits->out_of_grace = true;
 	loop_stop(account_loop(visits->shared));
@@ -152,10 +170,8 @@ static void on_signal(void *ctx, int signum)
 		return;
 	visits->stopping = true;
 	visits_note(visits, ERR_TEMPORARY);
-	loop_timer_start(visits->grace, VISITS_GRACE_MS);
-	for (size_t i = 0; i < visits->count; i++)
-		if (visits->all[i].session)
-			session_stop(visits->all[i].session);
+	loop_timer_start(visits->grace, VISITS_MDA_MS);
+	stop_all(visits);
 	start_waiting(visits);
 }
 

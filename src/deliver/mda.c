@@ -47,7 +47,7 @@ struct mda {
 
 	/* While a letter is handed over. */
 	struct child *child;
-	struct loop_timer *later; /* reports what failed before there was a child */
+	struct loop_timer *later; /* reports what ended without a child */
 	int input;
 	enum sink_verdict verdict;
 	struct err err;
@@ -386,7 +386,7 @@ static void child_ended(void *ctx, struct child *child)
 	finish(mda);
 }
 
-static void failed_before(void *ctx)
+static void ended_without_child(void *ctx)
 {
 	finish(ctx);
 }
@@ -407,6 +407,20 @@ static char **prepare(struct mda *mda, const struct sink_letter *letter)
 	return fill_all(&f, &mda->err);
 }
 
+static void mda_stop(struct sink *sink)
+{
+	struct mda *mda = self(sink);
+
+	if (!mda->child)
+		return;
+	child_free(&mda->child);
+	mda->verdict = SINK_LATER;
+	err_set(&mda->err, ERR_TEMPORARY, "%s was stopped, since mailhaul had to end",
+		mda->program);
+	mda->later = loop_timer_new(mda->loop, ended_without_child, mda);
+	loop_timer_start(mda->later, 0);
+}
+
 static void mda_hand(struct sink *sink, const struct sink_letter *letter, sink_done *done,
 		     void *ctx)
 {
@@ -418,7 +432,7 @@ static void mda_hand(struct sink *sink, const struct sink_letter *letter, sink_d
 	mda->ctx = ctx;
 	argv = prepare(mda, letter);
 	if (!argv) {
-		mda->later = loop_timer_new(mda->loop, failed_before, mda);
+		mda->later = loop_timer_new(mda->loop, ended_without_child, mda);
 		loop_timer_start(mda->later, 0);
 		return;
 	}
@@ -520,6 +534,7 @@ static const struct sink_ops mda_ops = {
     .discard = mda_discard,
     .quarantine = mda_quarantine,
     .hand = mda_hand,
+    .stop = mda_stop,
     .free = mda_free,
 };
 

@@ -323,6 +323,12 @@ void collect_close(struct collect *collect, bool hasten)
 		commit_open(collect);
 }
 
+void collect_abort(struct collect *collect)
+{
+	if (collect->hand)
+		hand_abort(collect->hand);
+}
+
 /* Numbers of POP3 mean nothing in the next session. */
 static void record_next(struct collect *collect, struct batch *batch)
 {

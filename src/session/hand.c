@@ -111,6 +111,14 @@ void hand_stop(struct hand *hand)
 	hand->stopped = true;
 }
 
+void hand_abort(struct hand *hand)
+{
+	struct sink *sink = hand->params.batch.sink;
+
+	if (hand->running && sink->ops->stop)
+		sink->ops->stop(sink);
+}
+
 bool hand_busy(const struct hand *hand)
 {
 	return hand->committing || hand->running;

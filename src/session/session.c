@@ -296,15 +296,20 @@ void session_stop(struct session *session)
 {
 	struct err err;
 
+	bool again = session->hasten;
+
 	if (session->at >= SESSION_RECORDING)
 		return;
 	session->hasten = true;
-	if (session->at == SESSION_CLOSING) {
-		for (size_t i = 0; i < session->params.mailbox_count; i++)
-			if (session->collects[i])
-				collect_close(session->collects[i], true);
-		return;
+	for (size_t i = 0; session->at == SESSION_CLOSING && i < session->params.mailbox_count;
+	     i++) {
+		if (session->collects[i])
+			collect_close(session->collects[i], true);
+		if (session->collects[i] && again)
+			collect_abort(session->collects[i]);
 	}
+	if (session->at == SESSION_CLOSING)
+		return;
 	err_set(&err, ERR_TEMPORARY, "stopped before the visit was over");
 	fail(session, &err);
 }

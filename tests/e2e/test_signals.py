@@ -110,7 +110,7 @@ def name_server_does_not_answer(lab, home):
 
 @case()
 def deliveries_go_on_where_they_were(lab, home):
-    """A letter that the MDA had when the end came is handed over again, and said."""
+    """A letter that the MDA had when the end came is handed over again, the others once."""
     mail = messages.sample(3)
     user = user_of(home)
     lab.fill(user, mail)
@@ -123,6 +123,5 @@ def deliveries_go_on_where_they_were(lab, home):
     home.write("go", "")
     result = home.run("-v", "poll")
     assert result.code == 0, result
-    assert "may arrive twice" in result.err, result
     with open(home.file("count")) as file:
         assert len(file.readlines()) == 3
