@@ -20,7 +20,8 @@ static bool listed(const struct config_account *const *array, size_t count,
 bool cmd_accounts(const struct cmd_options *options, const struct config *config,
 		  const struct config_account ***array_r, size_t *count_r, struct err *err)
 {
-	const struct config_account **array = mem_new(config->count, sizeof *array);
+	const struct config_account **array =
+	    mem_new(config->count, sizeof(const struct config_account *));
 	size_t count = 0;
 
 	for (const char *const *name = options->names; *name; name++) {

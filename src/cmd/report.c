@@ -400,7 +400,7 @@ static void status_text(const struct config_account *account, const struct state
 			const uint64_t counts[STATE_IS_END])
 {
 	int64_t now = time(NULL);
-	unsigned long long delivered = counts[STATE_DELIVERED] + counts[STATE_REMOVED];
+	uint64_t delivered = counts[STATE_DELIVERED] + counts[STATE_REMOVED];
 	uint64_t waiting = counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
 	char when[64];
 	char size[64];
@@ -412,7 +412,7 @@ static void status_text(const struct config_account *account, const struct state
 		       visit->messages == 1 ? "" : "s", str_octets(size, visit->octets));
 	else if (visit->tried)
 		printf(": %s", *visit->error ? "nothing delivered" : "nothing new");
-	printf("\n    delivered     %llu so far", delivered);
+	printf("\n    delivered     %llu so far", (unsigned long long)delivered);
 	if (waiting)
 		printf(", %llu waiting in the spool", (unsigned long long)waiting);
 	if (counts[STATE_QUARANTINED])

@@ -11,7 +11,8 @@
 static bool count_rows(struct state *state, const struct config_account *account,
 		       uint64_t sums[STATE_IS_END], struct err *err)
 {
-	static char *const inbox[] = {(char *)(uintptr_t) "INBOX", NULL};
+	static char name[] = "INBOX";
+	static char *const inbox[] = {name, NULL};
 	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : inbox;
 
 	for (; *names; names++) {

@@ -227,7 +227,8 @@ static struct session *begin(struct account_shared *shared, const struct config_
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
 			      const struct account_visit *visit, struct err *err)
 {
-	static char *const only_inbox[] = {(char *)(uintptr_t) "INBOX", NULL};
+	static char inbox[] = "INBOX";
+	static char *const only_inbox[] = {inbox, NULL};
 	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : only_inbox;
 	struct tls_trust *trust = trust_of(shared, account->ca_file, err);
 	struct session_mailbox *mailboxes;

@@ -611,15 +611,16 @@ static void message_id(const struct collect *collect, const char *key, char *out
 /* What recognises the message when the server numbers it anew. */
 static void recognition(const struct header_facts *facts, char *out)
 {
-	const struct buf *parts[] = {&facts->message_id, &facts->date, &facts->from};
+	enum { PARTS = 3 };
+	const struct buf *parts[PARTS] = {&facts->message_id, &facts->date, &facts->from};
 	struct buf text = {0};
 
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+	for (size_t i = 0; i < PARTS; i++) {
 		buf_append(&text, parts[i]->data, parts[i]->len);
 		buf_append(&text, "", 1);
 	}
 	out[0] = '\0';
-	if (text.len > sizeof parts / sizeof *parts)
+	if (text.len > PARTS)
 		digest_text(text.data, text.len, out);
 	buf_free(&text);
 }

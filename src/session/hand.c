@@ -61,9 +61,11 @@ static void free_errand(struct errand **errand_p)
 
 	if (!errand)
 		return;
+	/* NOLINTBEGIN(performance-no-int-to-ptr): held as const, and ours to free. */
 	free((char *)(uintptr_t)errand->row.key);
 	free((char *)(uintptr_t)errand->row.name);
 	free((char *)(uintptr_t)errand->row.mark);
+	/* NOLINTEND(performance-no-int-to-ptr) */
 	free(errand);
 	*errand_p = NULL;
 }
@@ -128,14 +130,15 @@ bool hand_busy(const struct hand *hand)
  * took; the others at intervals that grow with its age. */
 static int64_t next_try(const struct state_row *row, int64_t now)
 {
+	static const int64_t minute = MINUTE;
 	int64_t age = now - row->taken;
 
 	if (!row->next_try)
 		return now;
-	if (age < 5 * MINUTE)
-		return now + 5 * MINUTE;
-	if (age < 15 * MINUTE)
-		return now + 15 * MINUTE;
+	if (age < 5 * minute)
+		return now + 5 * minute;
+	if (age < 15 * minute)
+		return now + 15 * minute;
 	return now + (age < HOUR ? HOUR : 4 * HOUR);
 }
 

@@ -171,7 +171,7 @@ static void hold_copies(struct plan *plan)
 
 	for (size_t i = 0; i < plan->count; i++)
 		sorted[i] = &plan->entries[i];
-	qsort(sorted, plan->count, sizeof *sorted, compare_bases);
+	qsort(sorted, plan->count, sizeof(struct entry *), compare_bases);
 	for (size_t first = 0, end; first < plan->count; first = end) {
 		bool all = true;
 

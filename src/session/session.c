@@ -782,8 +782,10 @@ void session_free(struct session **session_p)
 		state_unlock(&session->locks[i]);
 		if (sink)
 			sink->ops->free(sink);
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): held as const, and ours to free. */
 		free((char *)(uintptr_t)session->names[i]);
 	}
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): as above. */
 	free((void *)(uintptr_t)session->params.mailboxes);
 	free(session->collects);
 	free(session->locks);
