@@ -5,7 +5,9 @@ VERSION  := 0.1.0
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 BUILD    ?= build
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 PYTHON   ?= /usr/bin/python3
 JOBS     ?= $(shell nproc)
 
@@ -15,7 +17,7 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) procmail maildrop mutt mandoc check clang-format
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc check clang-format
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -29,18 +31,28 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -
 ifneq ($(wildcard .git),)
 WERROR   ?= -Werror
 endif
-HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
-ifneq ($(filter x86_64 i686,$(shell uname -m)),)
+CFLAGS   ?= -O2 -g
+# Hardening stays when CFLAGS and LDFLAGS are a user's own, who may say otherwise in them. Only the
+# sanitizers do without it: they bring their own, and false warnings where both are on.
+ifeq ($(findstring -fsanitize,$(CFLAGS)),)
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection
+HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+# Debian's start-up files hold no landing pads, so the linker may not mark the whole program for
+# indirect branch tracking; the shadow stack needs none.
+ifneq ($(filter x86_64 i686,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))),)
 HARDEN   += -fcf-protection=full
+HARDEN_LD += -Wl,-z,shstk
 endif
-OPTIMISE ?= -O2 -g
-CFLAGS   ?= $(OPTIMISE) $(HARDEN)
-LDFLAGS  ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+# It needs an optimising compiler, and whoever defines it himself knows which one he wants.
+ifneq ($(filter-out -O0,$(filter -O%,$(CFLAGS))),)
+HARDEN   += $(if $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-D_FORTIFY_SOURCE=2)
+endif
+endif
 STANDARD := -std=c17 -D_GNU_SOURCE -DMAILHAUL_VERSION='"$(VERSION)"' -Iinclude -pthread
 
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(LIBS) 2>/dev/null)
-COMPILE    = $(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP
+COMPILE    = $(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(HARDEN) $(CFLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP
 
 SOURCES  := $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
@@ -56,7 +68,7 @@ all: $(BUILD)/mailhaul
 
 $(BUILD)/mailhaul: $(OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(HARDEN) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/obj/%.o: src/%.c | $(BUILD)/deps-build
 	$(call say,CC,$<)
@@ -102,7 +114,7 @@ check-build: all units crash-build $(BUILD)/dialog/run_dialog | $(BUILD)/deps-ch
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS=-DMAILHAUL_CRASH all
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS="$(CPPFLAGS) -DMAILHAUL_CRASH" all
 
 units: $(UNITS)
 
@@ -114,7 +126,7 @@ $(BUILD)/librooms.a: $(ROOMS)
 $(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/librooms.a | $(BUILD)/deps-check
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -Wno-pedantic $$(pkg-config --cflags check) $(LDFLAGS) -o $@ $< \
+	$(Q)$(COMPILE) -Wno-pedantic $$(pkg-config --cflags check) $(HARDEN_LD) $(LDFLAGS) -o $@ $< \
 	    $(BUILD)/librooms.a $(PKG_LIBS) $$(pkg-config --libs check)
 
 DIALOG := $(sort $(wildcard tests/dialog/*.c))
@@ -122,7 +134,7 @@ DIALOG := $(sort $(wildcard tests/dialog/*.c))
 $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/librooms.a
 	$(call say,TEST,$(firstword $(DIALOG)))
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(LDFLAGS) -o $@ $(DIALOG) $(BUILD)/librooms.a $(PKG_LIBS)
+	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $(DIALOG) $(BUILD)/librooms.a $(PKG_LIBS)
 
 # Transcripts replayed against the protocol engines.
 dialogs: $(BUILD)/dialog/run_dialog
