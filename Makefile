@@ -143,10 +143,11 @@ dialogs: $(BUILD)/dialog/run_dialog
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 
 .PHONY: asan ubsan coverage
+# A sanitizer's checks make gcc warn of what cannot be: there, warnings are shown and are no errors.
 asan: SANITIZE := address,undefined
 ubsan: SANITIZE := undefined
 asan ubsan: $(BUILD)/deps-build
-	@$(sub) BUILD=$(BUILD)/$@ LDFLAGS="-fsanitize=$(SANITIZE)" \
+	@$(sub) BUILD=$(BUILD)/$@ WERROR= LDFLAGS="-fsanitize=$(SANITIZE)" \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all" \
 	    check-build
 	@MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units dialogs e2e fault
@@ -159,12 +160,12 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 # ---- tidiness ------------------------------------------------------------------------------------
 
 .PHONY: tidy format format-check clean
-TIDIED := $(SOURCES:src/%.c=$(BUILD)/tidy/%.ok)
+TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check
 
-$(BUILD)/tidy/%.ok: src/%.c .clang-tidy $(wildcard include/*/*.h) | $(BUILD)/deps-tidy
+$(BUILD)/tidy/%.ok: %.c .clang-tidy $(wildcard include/*/*.h) | $(BUILD)/deps-tidy $(BUILD)/deps-check
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- $(STANDARD) $(PKG_CFLAGS) 2>/dev/null

@@ -89,7 +89,7 @@ START_TEST(every_state_recognises)
 {
 	struct recognise *recognise;
 	uint32_t validity = 0;
-	char mark[16];
+	char mark[32];
 
 	for (int is = STATE_TAKEN; is < STATE_IS_END; is++) {
 		snprintf(mark, sizeof mark, "mark %d", is);
