@@ -103,9 +103,10 @@ static bool wants(struct visits *visits, const struct config_account *account,
 		return true;
 	visits_note(visits, ERR_AUTH);
 	if (watched(options))
-		log_error("%s: left alone, because the last login failed; it is tried again in "
-			  "%s, or at once with: mailhaul poll %s",
-			  account->name, str_span(span, (uint64_t)wait), account->name);
+		log_error(
+		    "%s: left alone, because the last login was refused; it is tried again in "
+		    "%s, or at once with: mailhaul poll %s",
+		    account->name, str_span(span, (uint64_t)wait), account->name);
 	return false;
 }
 
