@@ -8,8 +8,8 @@
  */
 #include "session/collect.h"
 
-#include "io/digest.h"
 #include "session/hand.h"
+#include "session/intake.h"
 #include "session/plan.h"
 #include "session/recognise.h"
 #include "util/crash.h"
@@ -20,15 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
+#include <time.h>
 
-enum {
-	COLLECT_COMMITS_MAX = 2, /* batches under way before the source is held back */
-	MARK_MAX = 64,
-	HOST_MAX = 128,
-	NAME_MAX_OCTETS = 255
-};
+/* Batches under way before the source is held back. */
+enum { COLLECT_COMMITS_MAX = 2 };
 
 struct collect {
 	struct collect_params params;
@@ -38,22 +33,17 @@ struct collect {
 	struct plan *plan;
 	struct hand *hand;	  /* NULL where the sink needs none */
 	struct batch *batch;	  /* the open one; NULL while there is nothing in it */
-	struct letter *letter;	  /* being written */
+	struct intake *intake;	  /* NULL when look_only */
 	struct recognise *before; /* known under another validity; NULL if nothing is */
 	size_t recognised;
-	struct buf received; /* the Received: field up to its semicolon */
-	uint32_t validity;   /* of this session */
-	uint32_t from;	     /* where the listing began */
-	uint32_t end;	     /* UIDNEXT */
-	bool listed_again;   /* a changed validity made the first listing void */
-	bool fetched;	     /* every fetch is answered */
-	unsigned commits;    /* under way */
-	bool stepping;	     /* on_step is deferred */
-	struct buf removed;  /* keys the server said it removed, each with its NUL */
-	char mark[MARK_MAX]; /* these four are part of our letters' names */
-	char place[BATCH_PLACE_TAG + 1];
-	char host[HOST_MAX];
-	long pid;
+	uint32_t validity;  /* of this session */
+	uint32_t from;	    /* where the listing began */
+	uint32_t end;	    /* UIDNEXT */
+	bool listed_again;  /* a changed validity made the first listing void */
+	bool fetched;	    /* every fetch is answered */
+	unsigned commits;   /* under way */
+	bool stepping;	    /* on_step is deferred */
+	struct buf removed; /* keys the server said it removed, each with its NUL */
 };
 
 static void commit_open(struct collect *collect);
@@ -222,7 +212,7 @@ static void recover(struct collect *collect)
 	    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
 	struct err err;
 
-	batch_recover(batch, collect->mark, collect->params.mailbox.next);
+	batch_recover(batch, intake_name_mark(collect->intake), collect->params.mailbox.next);
 	if (!state_each(collect->params.state, collect->params.mailbox.id, mask, recover_row, batch,
 			&err)) {
 		batch_free(&batch);
@@ -235,31 +225,21 @@ static void recover(struct collect *collect)
 
 /* ---- life ---- */
 
-static void name_letters(struct collect *collect)
-{
-	snprintf(collect->mark, sizeof collect->mark, "H%sA%" PRId64 "Z",
-		 state_identity(collect->params.state), collect->params.mailbox.id);
-	if (gethostname(collect->host, sizeof collect->host - 1))
-		snprintf(collect->host, sizeof collect->host, "localhost");
-	for (char *c = collect->host; *c; c++)
-		if (*c == '/' || *c == ':')
-			*c = '_';
-	collect->pid = getpid();
-}
-
 struct collect *collect_new(const struct collect_params *params)
 {
 	struct collect *collect = mem_new(1, sizeof *collect);
 
 	collect->params = *params;
 	collect->validity = params->mailbox.validity;
-	name_letters(collect);
 	if (params->look_only) {
 		collect->at = COLLECT_READY;
 		step(collect);
 		return collect;
 	}
-	batch_place_tag(params->sink, collect->place);
+	collect->intake = intake_new(&(struct intake_params){.sink = params->sink,
+							     .state = params->state,
+							     .key = &collect->params.key,
+							     .mailbox = params->mailbox.id});
 	if (params->sink->ops->hand) {
 		collect->hand = hand_new(&(struct hand_params){.batch = batch_params(collect),
 							       .max_attempts = params->max_attempts,
@@ -277,12 +257,11 @@ void collect_free(struct collect **collect_p)
 
 	if (!collect)
 		return;
-	letter_free(&collect->letter);
+	intake_free(&collect->intake);
 	batch_free(&collect->batch);
 	hand_free(&collect->hand);
 	plan_free(&collect->plan);
 	recognise_free(&collect->before);
-	buf_free(&collect->received);
 	buf_free(&collect->removed);
 	free(collect);
 	*collect_p = NULL;
@@ -316,7 +295,8 @@ bool collect_idle(const struct collect *collect)
 
 void collect_close(struct collect *collect, bool hasten)
 {
-	letter_free(&collect->letter);
+	if (collect->intake)
+		intake_drop(collect->intake);
 	if (hasten && collect->hand)
 		hand_stop(collect->hand);
 	if (collect->batch && batch_letters(collect->batch))
@@ -364,7 +344,8 @@ void collect_start(struct collect *collect, struct source *source, const char *r
 
 	if (collect->at == COLLECT_FAILED)
 		return;
-	buf_text(&collect->received, received);
+	if (collect->intake)
+		intake_received(collect->intake, received);
 	collect->at = COLLECT_BUSY;
 	collect->from = collect->params.mailbox.next;
 	source_select(source, collect->params.key.mailbox, writing);
@@ -545,41 +526,11 @@ static void commit_open(struct collect *collect)
 	batch_commit(batch, batch_done, collect);
 }
 
-static void letter_file_name(struct collect *collect, char *out, size_t size)
-{
-	static unsigned long sequence;
-	struct timeval now;
-
-	gettimeofday(&now, NULL);
-	snprintf(out, size, "%lld.M%06ldP%ldQ%06lu%s%s.%s", (long long)now.tv_sec,
-		 (long)now.tv_usec, collect->pid, ++sequence, collect->mark, collect->place,
-		 collect->host);
-}
-
 static bool begin(struct collect *collect)
 {
-	struct sink *sink = collect->params.sink;
-	char name[NAME_MAX_OCTETS + 1];
-	char date[64];
-	time_t now = time(NULL);
-	struct tm tm;
-	struct buf received = {0};
 	struct err err;
 
-	letter_free(&collect->letter);
-	letter_file_name(collect, name, sizeof name);
-	localtime_r(&now, &tm);
-	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S %z", &tm);
-	buf_append(&received, collect->received.data, collect->received.len);
-	buf_printf(&received, "; %s\n", date);
-	collect->letter =
-	    letter_new(&(struct letter_params){.directory = sink->ops->directory(sink),
-					       .path = sink->ops->path(sink),
-					       .name = name,
-					       .received = buf_string(&received)},
-		       &err);
-	buf_free(&received);
-	if (collect->letter)
+	if (intake_begin(collect->intake, &err))
 		return true;
 	fail(collect, &err);
 	return false;
@@ -589,40 +540,10 @@ static bool chunk(struct collect *collect, const struct source_event *ev)
 {
 	struct err err;
 
-	if (!collect->letter || letter_write(collect->letter, ev->bytes, ev->len, &err))
+	if (intake_octets(collect->intake, ev->bytes, ev->len, &err))
 		return true;
-	letter_free(&collect->letter);
 	fail(collect, &err);
 	return false;
-}
-
-/* The same each time the same message is delivered, whatever the state remembers. */
-static void message_id(const struct collect *collect, const char *key, char *out)
-{
-	const struct state_key *mailbox = &collect->params.key;
-	struct buf text = {0};
-
-	buf_printf(&text, "%s%c%s%c%s%c%s%c%" PRIu32 "%c%s", mailbox->protocol, 0, mailbox->user, 0,
-		   mailbox->host, 0, mailbox->mailbox, 0, collect->validity, 0, key);
-	digest_text(text.data, text.len, out);
-	buf_free(&text);
-}
-
-/* What recognises the message when the server numbers it anew. */
-static void recognition(const struct header_facts *facts, char *out)
-{
-	enum { PARTS = 3 };
-	const struct buf *parts[PARTS] = {&facts->message_id, &facts->date, &facts->from};
-	struct buf text = {0};
-
-	for (size_t i = 0; i < PARTS; i++) {
-		buf_append(&text, parts[i]->data, parts[i]->len);
-		buf_append(&text, "", 1);
-	}
-	out[0] = '\0';
-	if (text.len > PARTS)
-		digest_text(text.data, text.len, out);
-	buf_free(&text);
 }
 
 /*
@@ -659,29 +580,27 @@ static bool recognised(struct collect *collect, const struct source_event *ev, c
 static bool end(struct collect *collect, const struct source_event *ev)
 {
 	uint64_t now = loop_now(collect->params.loop);
-	char id[DIGEST_TEXT + 1];
 	char mark[DIGEST_TEXT + 1];
 	struct state_row row = {.key = ev->key, .mark = mark, .date = ev->date};
+	struct letter *letter;
 	struct err err;
 
-	if (!collect->letter || !plan_wants(collect->plan, ev->number)) {
-		letter_free(&collect->letter);
+	if (!intake_has_message(collect->intake) || !plan_wants(collect->plan, ev->number)) {
+		intake_drop(collect->intake);
 		return true;
 	}
-	recognition(letter_facts(collect->letter), mark);
+	intake_recognition(collect->intake, mark);
 	if (recognised(collect, ev, mark)) {
-		letter_free(&collect->letter);
+		intake_drop(collect->intake);
 		return true;
 	}
-	message_id(collect, ev->key, id);
-	if (!letter_end(collect->letter, id, ev->date, &err)) {
-		letter_free(&collect->letter);
+	letter = intake_end(collect->intake, collect->validity, ev->key, ev->date, &err);
+	if (!letter) {
 		fail(collect, &err);
 		return false;
 	}
-	crash_point("collect-ended");
 	row.taken = row.changed = time(NULL);
-	batch_take(open_batch(collect), &collect->letter, ev->number, &row, now);
+	batch_take(open_batch(collect), &letter, ev->number, &row, now);
 	plan_settle(collect->plan, ev->number, PLAN_COMING);
 	collect->counts.fetched++;
 	if (batch_full(collect->batch, now))
@@ -693,7 +612,7 @@ static void refused(struct collect *collect, const struct source_event *ev)
 {
 	struct err err;
 
-	letter_free(&collect->letter);
+	intake_drop(collect->intake);
 	if (!ev->number || !plan_wants(collect->plan, ev->number))
 		return;
 	plan_settle(collect->plan, ev->number, PLAN_LEFT);
