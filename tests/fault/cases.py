@@ -172,6 +172,11 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
                                                   HONEST]}, (0, 76), arrives=None),
     Bad("list: a line without end", {"list": [b"* 1 FETCH (UID 1 X ", Flood(b"x", 50_000_000)]},
         76),
+    Bad("fetch: the same body again and again", {"body 1": [Dribble(endless(
+        b"* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n"), 0.03)]}, CLOSED, arrives=None, within=40,
+        again=False),
+    Bad("fetch: ALERT, EXISTS and EXPUNGE without end", {"body 1": [Dribble(endless(
+        b"* OK [ALERT] hi\r\n* 9 EXISTS\r\n* 9 EXPUNGE\r\n"), 0.03)]}, CLOSED, within=40),
     Bad("list: dribble without end", {"list": [Dribble(endless(b"* 1 FETCH (UID 1)\r\n"), 0.05)]},
         CLOSED, within=120),
     Bad("list: NO", {"list": ["{tag} NO busy"]}, (75, 76), "busy"),
