@@ -30,10 +30,10 @@ struct account_visit {
 	void *ctx;
 };
 
-/* Starts a visit; the account is borrowed. NULL with err if it cannot even begin (a ca_file that is
- * not there, a state that cannot be read). */
+/* Starts a visit; the account is borrowed. Never fails itself: what hinders the visit (a ca_file
+ * that is not there, a state that cannot be read) becomes its outcome. */
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
-			      const struct account_visit *visit, struct err *err);
+			      const struct account_visit *visit);
 
 /* What the last visit left behind; zeroed if there was none. */
 bool account_last_visit(struct account_shared *shared, const struct config_account *account,

@@ -59,6 +59,9 @@ struct session_params {
 	uint32_t max_attempts;
 	bool look_only; /* test: change nothing */
 	bool retry_now; /* the user named the account */
+	/* Why the visit fails before it begins (a ca_file that is not there), which is told and
+	 * recorded like any other failure; copied. NULL or ERR_NONE: it begins. */
+	const struct err *trouble;
 
 	/* Something was delivered; for a progress bar. May be NULL. */
 	void (*on_progress)(void *ctx, struct session *session,

@@ -116,12 +116,8 @@ static bool start(struct visits *visits, struct visit *visit)
 	}
 	if (visits->params.wants && !visits->params.wants(visits, visit->account, &before))
 		return false;
-	visit->session = account_begin(visits->shared, visit->account, &how, &err);
-	if (visit->session)
-		return true;
-	log_error("%s: %s", visit->account->name, err.words);
-	visits_note(visits, err.kind);
-	return false;
+	visit->session = account_begin(visits->shared, visit->account, &how);
+	return true;
 }
 
 static void start_waiting(struct visits *visits)

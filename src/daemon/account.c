@@ -187,17 +187,10 @@ static struct conn_params connection(const struct config_account *account, struc
 	};
 }
 
-static void free_mailboxes(struct session_mailbox *mailboxes, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (mailboxes[i].sink)
-			mailboxes[i].sink->ops->free(mailboxes[i].sink);
-	free(mailboxes);
-}
-
 static struct session *begin(struct account_shared *shared, const struct config_account *account,
 			     const struct account_visit *visit, struct tls_trust *trust,
-			     const struct session_mailbox *mailboxes, size_t count)
+			     const struct session_mailbox *mailboxes, size_t count,
+			     const struct err *trouble)
 {
 	bool imap = account->protocol == CONFIG_IMAP;
 
@@ -218,6 +211,7 @@ static struct session *begin(struct account_shared *shared, const struct config_
 						    .max_attempts = account->max_attempts,
 						    .look_only = visit->look_only,
 						    .retry_now = visit->retry_now,
+						    .trouble = trouble,
 						    .on_progress = visit->on_progress,
 						    .on_outcome = visit->on_outcome,
 						    .on_end = visit->on_end,
@@ -225,32 +219,26 @@ static struct session *begin(struct account_shared *shared, const struct config_
 }
 
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
-			      const struct account_visit *visit, struct err *err)
+			      const struct account_visit *visit)
 {
 	static char inbox[] = "INBOX";
 	static char *const only_inbox[] = {inbox, NULL};
 	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : only_inbox;
-	struct tls_trust *trust = trust_of(shared, account->ca_file, err);
+	struct err trouble = {.kind = ERR_NONE};
+	struct tls_trust *trust = trust_of(shared, account->ca_file, &trouble);
 	struct session_mailbox *mailboxes;
 	struct session *session;
 	size_t count = 0;
 
-	if (!trust)
-		return NULL;
 	while (names[count])
 		count++;
 	mailboxes = mem_new(count, sizeof *mailboxes);
 	for (size_t i = 0; i < count; i++) {
 		mailboxes[i].name = names[i];
-		if (visit->look_only)
-			continue;
-		mailboxes[i].sink = make_sink(shared, account, names[i], err);
-		if (!mailboxes[i].sink) {
-			free_mailboxes(mailboxes, count);
-			return NULL;
-		}
+		if (!visit->look_only && !trouble.kind)
+			mailboxes[i].sink = make_sink(shared, account, names[i], &trouble);
 	}
-	session = begin(shared, account, visit, trust, mailboxes, count);
+	session = begin(shared, account, visit, trust, mailboxes, count, &trouble);
 	free(mailboxes);
 	return session;
 }

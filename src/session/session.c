@@ -58,6 +58,7 @@ struct session {
 	struct state_mailbox mailbox; /* the first: its account is the account's */
 	struct state_visit before;
 	struct session_report report;
+	struct err trouble;
 	struct buf received;
 	struct buf capabilities;
 };
@@ -662,6 +663,18 @@ static void on_delivered(void *ctx, uint64_t octets)
 	session->params.on_progress(session->params.ctx, session, &session->report.counts);
 }
 
+static bool find_mailbox(struct session *session, size_t i, struct state_mailbox *mailbox_r,
+			 struct err *err)
+{
+	const struct session_params *params = &session->params;
+	struct state_key key = {.protocol = params->protocol,
+				.user = params->user,
+				.host = params->conn.host,
+				.mailbox = params->mailboxes[i].name};
+
+	return state_mailbox(params->state, &key, mailbox_r, err);
+}
+
 /* Takes the lock of a mailbox and begins with its recovery. False: another mailhaul has it, or the
  * state failed. */
 static bool open_mailbox(struct session *session, size_t i, struct err *err)
@@ -717,6 +730,12 @@ static void begin(void *ctx)
 		fail(session, &err);
 		return;
 	}
+	if (session->trouble.kind) {
+		if (!params->look_only)
+			(void)find_mailbox(session, 0, &session->mailbox, &err);
+		fail(session, &session->trouble);
+		return;
+	}
 	for (size_t i = 0; i < params->mailbox_count; i++) {
 		if (open_mailbox(session, i, &err))
 			continue;
@@ -746,6 +765,8 @@ struct session *session_new(const struct session_params *params)
 	struct session_mailbox *mailboxes = mem_new(params->mailbox_count, sizeof *mailboxes);
 
 	session->params = *params;
+	if (params->trouble)
+		session->trouble = *params->trouble;
 	session->collects = mem_new(params->mailbox_count, sizeof(struct collect *));
 	session->locks = mem_new(params->mailbox_count, sizeof(struct state_lock *));
 	session->names = mem_new(params->mailbox_count, sizeof *session->names);

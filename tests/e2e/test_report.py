@@ -242,3 +242,21 @@ def verbose_names_the_encryption(lab, home):
     for word in ("TLS 1.3", "STARTTLS", "CA", "SCRAM-SHA-256"):
         assert word.lower() in text.lower(), "%r is not in %r" % (word, text)
     assert "\033" not in text
+
+
+@case()
+def what_cannot_begin_is_told_like_any_failure(lab, home):
+    """Once a day, in the JSON and in status; and the other account goes on."""
+    mail = messages.sample(2)
+    user = user_of(home)
+    lab.fill(user, mail)
+    home.configure({"bad": home.account("x", tls={"ca_file": home.file("nowhere.pem")}),
+                    "good": home.account(user)})
+    assert "nowhere.pem" in home.poll(code=78).err
+    compare(mail, home.letters())
+    result = home.poll(code=78)
+    assert result.out + result.err == "", "said again: %r" % result
+    found = {one["account"]: one for one in home.run("--json", "poll").json}
+    assert "nowhere.pem" in found["bad"]["error"]["text"] and found["good"]["ok"], found
+    assert "nowhere.pem" in home.run("status").out
+    assert home.run("test", "bad").code == 78
