@@ -8,6 +8,7 @@ programs to be tested were built. As root it goes on as an unprivileged user.
 import glob
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -81,17 +82,39 @@ def worth_showing(line):
                                    r"layers: in order", line)
 
 
+def end(process):
+    """Has a command that was interrupted stop its servers and remove its files."""
+    try:
+        process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+
+
+def interrupt(_number, _frame):
+    """Once: what comes then is cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def run_command(argv, deadline):
     """Runs it, shows what matters, and gives (passed, failed)."""
-    process = subprocess.Popen(["timeout", str(deadline), *argv], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=TREE,
-                               env={**os.environ, "CK_VERBOSITY": "normal"})
+    process = subprocess.Popen(["timeout", "-k", "30", str(deadline), *argv],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               stdin=subprocess.DEVNULL, cwd=TREE,
+                               env={**os.environ, "CK_VERBOSITY": "normal"},
+                               preexec_fn=user.die_with_parent)
     lines = []
-    for line in process.stdout:
-        line = line.decode(errors="replace").rstrip("\n")
-        lines.append(line)
-        if worth_showing(line):
-            print(line, flush=True)
+    try:
+        for line in process.stdout:
+            line = line.decode(errors="replace").rstrip("\n")
+            lines.append(line)
+            if worth_showing(line):
+                print(line, flush=True)
+    finally:
+        if process.poll() is None:
+            end(process)
     code = process.wait()
     passed, failed = counts("\n".join(lines), code)
     if code and not any(re.match(r"FAILED ", line) for line in lines):
@@ -102,6 +125,8 @@ def run_command(argv, deadline):
 def main():
     user.continue_unprivileged()
     os.chdir(TREE)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     names = [stage.name for stage in STAGES]
     chosen = [name for word in sys.argv[1:] if word in names for name in ALSO.get(word, (word,))]
     words = [word for word in sys.argv[1:] if word not in names]
@@ -121,4 +146,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
