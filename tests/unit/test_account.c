@@ -93,9 +93,9 @@ START_TEST(noise_stays_in_one_component_and_apart)
 		ck_assert_ptr_null(strchr(paths[i], '/'));
 		ck_assert(*paths[i] && *paths[i] != '.');
 		for (size_t k = 0; k < i; k++)
-			ck_assert_msg(strcmp(paths[i], paths[k]) || !strcmp(names[i], names[k]),
-				      "\"%s\" and \"%s\" are both %s", names[i], names[k],
-				      paths[i]);
+			ck_assert_msg(
+			    strcmp(paths[i], paths[k]) != 0 || strcmp(names[i], names[k]) == 0,
+			    "\"%s\" and \"%s\" are both %s", names[i], names[k], paths[i]);
 	}
 	for (size_t i = 0; i < NAMES; i++)
 		free(paths[i]);

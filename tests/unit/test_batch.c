@@ -317,11 +317,13 @@ START_TEST(batches_that_wait_are_committed_together)
 	struct batch *one = begun(&spy);
 	struct batch *two = begun(&spy2);
 	const char *recorded;
+	char first[] = "one";
+	char second[] = "two";
 
 	take(one, &spy, "La", 1);
 	take(two, &spy2, "Lb", 1);
-	batch_commit(one, done, (void *)(uintptr_t) "one");
-	batch_commit(two, done, (void *)(uintptr_t) "two");
+	batch_commit(one, done, first);
+	batch_commit(two, done, second);
 	release(held, 2);
 	recorded = strstr(journal, "fsync:La");
 	ck_assert_ptr_nonnull(recorded);
@@ -531,8 +533,8 @@ START_TEST(recovery_finds_letters_wherever_they_are)
 	put(at("Mail/cur/L3:2,RS"), "3", 0600);
 	batch_place_tag(&spy.sink, tag);
 	remember_named("L4", tag, STATE_TAKEN, 10);
-	remember_named("L5", tag, STATE_TAKEN, 2 * 86400);
-	remember("L6", STATE_DELIVERED, 2 * 86400);
+	remember_named("L5", tag, STATE_TAKEN, INT64_C(2) * 86400);
+	remember("L6", STATE_DELIVERED, INT64_C(2) * 86400);
 	batch = recovery(&spy);
 	ck_assert(!batch_empty(batch));
 	commit(batch);
@@ -648,7 +650,7 @@ START_TEST(recovery_that_fails_changes_nothing)
 	static const char *const steps[] = {"open", "strays", "discard", "find", "place", "settle"};
 
 	remember("L1", STATE_TAKEN, 10);
-	remember("L2", STATE_TAKEN, 2 * 86400);
+	remember("L2", STATE_TAKEN, INT64_C(2) * 86400);
 	put(at("Mail/tmp/L1"), "1", 0600);
 	put(at("Mail/tmp/Lstray" MARK), "x", 0600);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
@@ -687,7 +689,7 @@ START_TEST(recovery_of_a_spool)
 	spy.ops.hand = spy_hand;
 	remember("L1", STATE_TAKEN, 10);
 	put(at("Mail/tmp/L1"), "1", 0600);
-	remember("L2", STATE_WAITING, 3 * 86400);
+	remember("L2", STATE_WAITING, INT64_C(3) * 86400);
 	put(at("Mail/tmp/L2"), "2", 0600);
 	remember("L3", STATE_HANDED, 10);
 	put(at("Mail/new/L3"), "3", 0600);

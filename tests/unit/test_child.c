@@ -423,7 +423,7 @@ END_TEST
 /* A child must never take half of its input for the whole, whatever becomes of us. */
 START_TEST(input_comes_whole_though_we_die)
 {
-	static const size_t sizes[] = {30000, 300000, 3 * MEGA};
+	static const size_t sizes[] = {30000, 300000, (size_t)3 * MEGA};
 	char path[] = "/tmp/mailhaul-child-XXXXXX";
 	int out = mkostemp(path, O_CLOEXEC);
 	int input = file_of(sizes[_i]);

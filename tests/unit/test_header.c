@@ -163,7 +163,7 @@ START_TEST(an_endless_field_is_worth_nothing_and_costs_nothing)
 
 	header_scan_feed(scan, "Message-ID: <", 13);
 	feed_many(scan, "xxxxxxxxxxxxxxxx", 1000000);
-	ck_assert_uint_le(header_scan_facts(scan)->message_id.room, 3 * HEADER_FIELD_MAX);
+	ck_assert_uint_le(header_scan_facts(scan)->message_id.room, (size_t)3 * HEADER_FIELD_MAX);
 	feed_many(scan, "\r\n more>\r\nMessage-ID: <no@x>\r\nFrom: a\r\n", 1);
 	feed_many(scan, " folded\r\n", 1000);
 	feed_many(scan, "Date: d\r\n\r\n", 1);

@@ -264,7 +264,7 @@ static bool written_whole(struct letter *letter, size_t pieces)
 /* In the first octets, inside of a write, and only when the rest is written at the end. */
 START_TEST(a_full_disk_is_an_error_and_leaves_nothing)
 {
-	static const rlim_t limits[] = {0, 1, 10, 70000, 200000, 1023 * 1024};
+	static const rlim_t limits[] = {0, 1, 10, 70000, 200000, (rlim_t)1023 * 1024};
 
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		struct letter *letter;

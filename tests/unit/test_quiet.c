@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR, NOW = 1700000000 };
+static const int64_t MINUTE = 60, HOUR = 3600, DAY = 86400;
+enum { NOW = 1700000000 };
 
 /* A run of polls as cron sees it: what one leaves behind is what the next begins with. */
 static struct state_visit known;

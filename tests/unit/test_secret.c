@@ -15,11 +15,12 @@ START_TEST(every_kind_is_freed_and_cleared)
 	struct secret file = {.kind = SECRET_FILE, .value = mem_copy("/secret")};
 	struct secret command = {.kind = SECRET_COMMAND, .argv = mem_new(3, sizeof(char *))};
 	struct secret none = {.kind = SECRET_NONE};
-	struct secret *all[] = {&value, &file, &command, &none};
+	enum { ALL = 4 };
+	struct secret *all[ALL] = {&value, &file, &command, &none};
 
 	command.argv[0] = mem_copy("pass");
 	command.argv[1] = mem_copy("work");
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+	for (size_t i = 0; i < ALL; i++) {
 		/* Twice: what was cleared can be freed again. */
 		secret_free(all[i]);
 		secret_free(all[i]);

@@ -495,7 +495,7 @@ static bool see(void *ctx, uint32_t validity, const struct state_row *row)
 	struct seen *seen = ctx;
 
 	strncat(seen->keys, row->key, sizeof seen->keys - strlen(seen->keys) - 2);
-	strcat(seen->keys, " ");
+	strncat(seen->keys, " ", sizeof seen->keys - strlen(seen->keys) - 1);
 	seen->last = *row;
 	seen->validity = validity;
 	return ++seen->count != seen->stop_after;
