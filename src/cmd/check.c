@@ -1,12 +1,24 @@
 /*
  * check: the configuration has been read by now, and every mistake reported; what is left is to say
- * that there was none. Connects to nothing.
+ * that there was none, and that the accounts that were named are there. Connects to nothing.
  */
 #include "cmd/cmd.h"
 #include "cmd/report.h"
+#include "util/log.h"
+
+#include <stdlib.h>
 
 int cmd_check(const struct cmd_options *options, const struct config *config)
 {
+	const struct config_account **accounts = NULL;
+	size_t count = 0;
+	struct err err;
+
+	if (!cmd_accounts(options, config, &accounts, &count, &err)) {
+		log_error("%s", err.words);
+		return err_exit_code(err.kind);
+	}
+	free(accounts);
 	report_checked(options, config);
 	return 0;
 }

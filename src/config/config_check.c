@@ -232,7 +232,13 @@ static void check_tls(struct config_report *report, struct config_draft *draft)
 	const struct config_given *pins = given(draft, OPTION_TLS, "pin_sha256");
 	const struct config_given *ca = given(draft, OPTION_TLS, "ca_file");
 	const struct config_given *name = given(draft, OPTION_TLS, "server_name");
+	const struct config_given *port = given(draft, OPTION_ACCOUNT, "port");
 
+	if (port->at.line && draft->account->tls == CONFIG_STARTTLS &&
+	    (draft->account->port == 993 || draft->account->port == 995))
+		config_warning(report, port->at,
+			       "port %u is for TLS from the first octet; add tls: implicit",
+			       (unsigned)draft->account->port);
 	if (pins->at.line && ca->at.line)
 		config_warning(report, ca->at,
 			       "ca_file is not used where pin_sha256 says which keys are good");

@@ -95,6 +95,14 @@ def check_of_a_good_one(lab, home):
 
 
 @case()
+def check_of_a_name_that_is_not_there(lab, home):
+    home.configure({"box": home.account(os.path.basename(home.path))})
+    assert home.run("check", "box").code == 0
+    result = home.run("check", "bxo")
+    assert result.code == 64 and "bxo" in result.err, result
+
+
+@case()
 def exim_without_oi_is_warned_of(lab, home):
     home.configure({"box": home.account("x", deliver={"mda": ["/usr/sbin/exim4", "--", "lee"]})})
     result = home.run("check")

@@ -693,6 +693,30 @@ START_TEST(programs_that_are_dangerous)
 }
 END_TEST
 
+START_TEST(a_port_that_belongs_to_implicit_tls)
+{
+	static const char warning[] =
+	    "7:5: warning: port 993 is for TLS from the first octet; add tls: implicit\n";
+	static const struct {
+		const char *more, *words;
+	} cases[] = {
+	    {"    port: 993\n", warning},
+	    {"    port: 993\n    tls: implicit\n", ""},
+	    {"    port: 143\n", ""},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char *text = mem_printf(HEAD PASS "    deliver: {mda: [x]}\n%s", cases[i].more);
+		struct config *config = load(text);
+
+		ck_assert_str_eq(buf_string(&told), cases[i].words);
+		ck_assert_ptr_nonnull(config);
+		config_free(&config);
+		free(text);
+	}
+}
+END_TEST
+
 /* ---- accounts ---- */
 
 START_TEST(what_is_missing)
@@ -753,7 +777,7 @@ START_TEST(accounts_that_collide)
 {
 	char *words;
 
-	fails(GOOD "  home:\n    host: IMAP.example.org\n    user: lee\n    port: 993\n"
+	fails(GOOD "  home:\n    host: IMAP.example.org\n    user: lee\n    port: 1143\n"
 		   "    mailboxes: [a, INBOX]\n" PASS INTO,
 	      (words = mem_printf("7:3: account \"home\" collects the mailbox \"INBOX\" of lee at "
 				  "IMAP.example.org, as account \"work\" does (%s:2)\n",
@@ -964,6 +988,7 @@ static TCase *good_files(void)
 	tcase_add_test(tests, the_default_file);
 	tcase_add_test(tests, the_examples_are_good);
 	tcase_add_test(tests, programs_that_are_dangerous);
+	tcase_add_test(tests, a_port_that_belongs_to_implicit_tls);
 	tcase_add_test(tests, accounts_that_do_not_collide);
 	return tests;
 }
