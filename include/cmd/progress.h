@@ -13,7 +13,4 @@ void progress_show(uint64_t done, uint64_t total, uint64_t octets, uint64_t now)
 /* Wipes the line, if it stands. */
 void progress_clear(void);
 
-/* True if colours may be used on this descriptor: a terminal, and NO_COLOR is not set. */
-bool progress_colour(int fd);
-
 #endif

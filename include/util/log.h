@@ -2,7 +2,8 @@
  * log: one line a time to stderr. Only main, the commands, daemon and session call it.
  *
  * Every line is made visible (no control characters of strangers reach the terminal), and has a
- * time stamp unless stderr is a terminal.
+ * time stamp unless stderr is a terminal; there failures and warnings are coloured, unless NO_COLOR
+ * is set.
  */
 #ifndef MAILHAUL_UTIL_LOG_H
 #define MAILHAUL_UTIL_LOG_H

@@ -11,8 +11,8 @@
 int cmd_check(const struct cmd_options *options, const struct config *config)
 {
 	const struct config_account **accounts = NULL;
-	size_t count = 0;
-	struct err err;
+	struct err err = {.kind = ERR_NONE};
+	size_t count;
 
 	if (!cmd_accounts(options, config, &accounts, &count, &err)) {
 		log_error("%s", err.words);

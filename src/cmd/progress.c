@@ -6,7 +6,6 @@
 #include "util/str.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,11 +45,4 @@ void progress_show(uint64_t done, uint64_t total, uint64_t octets, uint64_t now)
 		     (unsigned long long)done, (unsigned long long)total, str_octets(size, octets));
 	(void)!write(STDERR_FILENO, line, (size_t)len);
 	stands = true;
-}
-
-bool progress_colour(int fd)
-{
-	const char *no = getenv("NO_COLOR");
-
-	return isatty(fd) && !(no && *no);
 }

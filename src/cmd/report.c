@@ -7,7 +7,7 @@
  */
 #include "cmd/report.h"
 
-#include "cmd/progress.h"
+#include "cmd/quiet.h"
 #include "daemon/account.h"
 #include "util/str.h"
 
@@ -92,21 +92,6 @@ static json_t *json_security(const struct session_report *report)
 	json_object_set_new(object, "expires", json_time(tls->expires));
 	json_object_set_new(object, "mechanism", json_text(security->mechanism));
 	return object;
-}
-
-static const char *dim(void)
-{
-	return progress_colour(STDOUT_FILENO) ? "\033[2m" : "";
-}
-
-static const char *red(void)
-{
-	return progress_colour(STDOUT_FILENO) ? "\033[31m" : "";
-}
-
-static const char *plain(void)
-{
-	return progress_colour(STDOUT_FILENO) ? "\033[0m" : "";
 }
 
 /* What protects a connection, on two lines. */
@@ -247,9 +232,8 @@ static void visit_text(const struct config_account *account, const struct sessio
 	if (counts->quarantined)
 		printf(", %llu in the quarantine", (unsigned long long)counts->quarantined);
 	if (report->connected) {
-		printf("\n%*s%s", INDENT, "", dim());
+		printf("\n%*s", INDENT, "");
 		print_security(report->security.line, INDENT);
-		fputs(plain(), stdout);
 	}
 	putchar('\n');
 	fflush(stdout);
@@ -294,7 +278,7 @@ static void test_security(const struct session_report *report)
 	printf("    certificate   verified by %s, issued by %s, valid until %s\n", tls->verified,
 	       tls->issuer, date);
 	if (span < EXPIRY_SOON)
-		printf("    %swarning%s       the certificate expires in %s\n", red(), plain(),
+		printf("    warning       the certificate expires in %s\n",
 		       span > 0 ? str_span(left, (uint64_t)span) : "the past");
 	printf("    pin_sha256    %s\n", tls->pin);
 }
@@ -324,7 +308,7 @@ static void test_text(const struct config_account *account, const struct session
 		       (unsigned long long)counts->fresh, (unsigned long long)counts->removable);
 	}
 	if (report->err.kind)
-		printf("    %sfailed%s        %s\n", red(), plain(), report->err.words);
+		printf("    failed        %s\n", report->err.words);
 	if (*report->err.server)
 		printf("    server said   %s\n", report->err.server);
 	fflush(stdout);
@@ -361,6 +345,8 @@ void report_test(const struct cmd_options *options, const struct config_account 
 static void status_json(const struct config_account *account, const struct state_visit *visit,
 			const uint64_t counts[STATE_IS_END])
 {
+	int64_t now = time(NULL);
+	int64_t wait = quiet_auth_wait(visit, now);
 	json_t *object = json_object();
 
 	json_object_set_new(object, "event", json_string("status"));
@@ -381,6 +367,7 @@ static void status_json(const struct config_account *account, const struct state
 	json_object_set_new(object, "error_kind", json_text(visit->error_kind));
 	json_object_set_new(object, "error", json_text(visit->error));
 	json_object_set_new(object, "failing_since", json_time(visit->failing_since));
+	json_object_set_new(object, "next_poll", json_time(wait ? now + wait : 0));
 	print_json(object);
 }
 
@@ -401,6 +388,7 @@ static void status_text(const struct config_account *account, const struct state
 {
 	int64_t now = time(NULL);
 	uint64_t delivered = counts[STATE_DELIVERED] + counts[STATE_REMOVED];
+	int64_t wait = quiet_auth_wait(visit, now);
 	uint64_t waiting = counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
 	char when[64];
 	char size[64];
@@ -416,8 +404,7 @@ static void status_text(const struct config_account *account, const struct state
 	if (waiting)
 		printf(", %llu waiting in the spool", (unsigned long long)waiting);
 	if (counts[STATE_QUARANTINED])
-		printf(", %s%llu in the quarantine%s", red(),
-		       (unsigned long long)counts[STATE_QUARANTINED], plain());
+		printf(", %llu in the quarantine", (unsigned long long)counts[STATE_QUARANTINED]);
 	putchar('\n');
 	if (*visit->encryption) {
 		printf("    encryption    ");
@@ -425,14 +412,19 @@ static void status_text(const struct config_account *account, const struct state
 		putchar('\n');
 	}
 	if (visit->expires && visit->expires - now < EXPIRY_SOON)
-		printf("    %swarning%s       the certificate %s\n", red(), plain(),
+		printf("    warning       the certificate %s\n",
 		       visit->expires > now ? "expires within 14 days" : "has expired");
 	if (*visit->error)
-		printf("    %sfailing%s       %s\n"
+		printf("    failing       %s\n"
 		       "                  first seen %s, last success %s\n",
-		       red(), plain(), visit->error,
-		       ago(when, sizeof when, visit->failing_since, now),
+		       visit->error, ago(when, sizeof when, visit->failing_since, now),
 		       ago(size, sizeof size, visit->succeeded, now));
+	if (wait)
+		printf("    next poll     in %s, since the server refused the login; or at once: "
+		       "mailhaul poll %s\n",
+		       str_span(size, (uint64_t)wait), account->name);
+	else
+		puts("    next poll     at the next \"mailhaul poll\"");
 }
 
 void report_status(const struct cmd_options *options, const struct config_account *account,

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,8 +46,19 @@ static void stamp(struct buf *line)
 		buf_text(line, text);
 }
 
+/* For a person: failures in red, warnings in yellow (https://no-color.org). */
+static const char *colour(enum log_level level)
+{
+	const char *no = getenv("NO_COLOR");
+
+	if (level > LOG_LEVEL_WARNING || (no && *no) || !isatty(STDERR_FILENO))
+		return NULL;
+	return level == LOG_LEVEL_ERROR ? "\033[31m" : "\033[33m";
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
+	const char *paint = colour(level);
 	char raw[LOG_LINE_MAX];
 	struct buf line = {0};
 	va_list args;
@@ -57,11 +69,13 @@ void log_line(enum log_level level, const char *format, ...)
 	vsnprintf(raw, sizeof raw, format, args);
 	va_end(args);
 	stamp(&line);
+	if (paint)
+		buf_text(&line, paint);
 	buf_text(&line, "mailhaul: ");
 	if (level == LOG_LEVEL_WARNING)
 		buf_text(&line, "warning: ");
 	str_visible(&line, raw, strlen(raw), LOG_LINE_MAX);
-	buf_text(&line, "\n");
+	buf_text(&line, paint ? "\033[0m\n" : "\n");
 	if (curtain)
 		curtain();
 	(void)!write(STDERR_FILENO, line.data, line.len);

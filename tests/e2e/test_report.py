@@ -127,7 +127,8 @@ def accounts_d(lab, home):
 
 
 @case(each=[("none",), ("unknown", "fly"), ("option", "--no-such-option"),
-            ("account", "poll", "nobody-of-that-name")])
+            ("account", "poll", "nobody-of-that-name"),
+            ("account to check", "check", "nobody-of-that-name")])
 def usage(lab, home, name, *args):
     one_account(lab, home, "imap")
     result = home.run(*args)
@@ -241,6 +242,26 @@ def on_a_terminal(lab, home):
     home.env = plain
     lab.fill(user, messages.sample(5, first=4001))
     assert "\033[3" not in home.on_terminal("poll").out, "colour in spite of NO_COLOR"
+
+
+@case()
+def colour_is_for_stderr_on_a_terminal(lab, home):
+    one_account(lab, home, "imap", port=laboratory.free_ports(1)[0])
+    assert "\033[31m" in home.on_terminal("poll").out, "no colour on a terminal"
+    assert "\033[" not in home.poll("-v", code=69).err
+    assert "\033[" not in home.on_terminal("status").out, "stdout is coloured"
+    home.env["NO_COLOR"] = "1"
+    assert "\033[3" not in home.on_terminal("poll").out, "colour in spite of NO_COLOR"
+
+
+@case()
+def status_tells_the_next_poll(lab, home):
+    one_account(lab, home, "imap", messages.sample(1), password="wrong")
+    assert "next poll" in home.run("status").out
+    home.poll(code=77)
+    result = home.run("status")
+    assert re.search(r"next poll +in \d+ .*mailhaul poll box", result.out), result
+    assert home.run("--json", "status").json[0]["next_poll"]
 
 
 @case()
