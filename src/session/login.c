@@ -66,7 +66,7 @@ static void secret_told(void *ctx)
 /* The first line is the secret, without its line end. */
 static void take_line(struct login *login, const char *bytes, size_t len, const char *where)
 {
-	const char *end = memchr(bytes, '\n', len);
+	const char *end = len ? memchr(bytes, '\n', len) : NULL;
 	size_t line = end ? (size_t)(end - bytes) : len;
 
 	if (line && bytes[line - 1] == '\r')

@@ -522,17 +522,18 @@ static void make_source(struct session *session, bool encrypted)
 
 static void conn_failed(struct session *session, const struct err *why)
 {
+	bool waited = session->source && why->kind == ERR_TEMPORARY && !session->handshaking;
+	const char *what = waited ? source_waiting_for(session->source) : "";
 	struct err err = *why;
 
-	if (session->source && err.kind == ERR_TEMPORARY && !session->handshaking &&
-	    !session->params.conn.implicit &&
-	    !strcmp(source_waiting_for(session->source), "the greeting"))
+	if (waited && !session->params.conn.implicit && !strcmp(what, "the greeting"))
 		err_set(&err, ERR_TEMPORARY,
-			"server does not greet: %s. A port that begins with TLS, as 993 and 995 "
-			"do, wants tls: implicit",
-			why->words);
-	else if (session->source && err.kind == ERR_TEMPORARY && !session->handshaking)
-		err_wrap(&err, "while waiting for %s", source_waiting_for(session->source));
+			"while waiting for %s: %s. A port that begins with TLS, as 993 and 995 do, "
+			"wants "
+			"tls: implicit",
+			what, why->words);
+	else if (waited)
+		err_wrap(&err, "while waiting for %s", what);
 	fail(session, &err);
 }
 

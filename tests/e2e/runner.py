@@ -28,7 +28,8 @@ def case(deadline=60, **variants):
         name = function.__name__
         for values in variants.get("each", [()]):
             values = values if isinstance(values, tuple) else (values,)
-            label = " ".join([name] + [str(value) for value in values[:3] if len(str(value)) < 20])
+            label = " ".join([name] + [" ".join(str(value).split()) for value in values[:3]
+                                       if len(str(value)) < 20])
             CASES.append(Case(label, lambda lab, home, f=function, v=values: f(lab, home, *v),
                               deadline))
         return function

@@ -1,6 +1,7 @@
 """Authentication, and where secrets come from."""
 import base64
 import os
+import time
 
 import messages
 from lab import HASHED_SECRET, SECRET
@@ -19,9 +20,15 @@ def logins(lab, user):
 
 
 def refusals(lab, user):
-    """How often Dovecot refused the user's password."""
-    return sum(1 for line in lab.log().splitlines()
-               if "auth" in line and "user=<%s>" % user in line and "Login:" not in line)
+    """How often Dovecot refused the user's password. It writes its log when the connection is over:
+    the count is given once it stays the same."""
+    before, count = -1, 0
+    while count != before:
+        time.sleep(0.5)
+        before, count = count, sum(
+            1 for line in lab.log().splitlines()
+            if "auth" in line and "user=<%s>" % user in line and "Login:" not in line)
+    return count
 
 
 @case(each=[(protocol, name) for protocol in PROTOCOLS for name in MECHANISMS])
