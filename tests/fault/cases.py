@@ -65,7 +65,7 @@ def handshakes(verb, ok):
 
 
 GREETINGS = [
-    Bad("greeting: silence", {"greeting": [Stall()]}, 75, "greeting"),
+    Bad("greeting: silence", {"greeting": [Stall()]}, 75, "greet"),
     Bad("greeting: FIN", {"greeting": [Hangup()]}, CLOSED),
     Bad("greeting: RST", {"greeting": [Reset()]}, (69, 75, 76)),
     Bad("greeting: of a web server", {"greeting": ["HTTP/1.1 400 Bad Request", Hangup()]}, 76),
