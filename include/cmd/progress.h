@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Shows done of total messages and the octets, at most ten times a second. now: milliseconds. */
-void progress_show(uint64_t done, uint64_t total, uint64_t octets, uint64_t now);
+/* Shows how many of total messages were fetched and delivered, and the octets delivered, at most
+ * ten times a second. now: milliseconds. */
+void progress_show(uint64_t fetched, uint64_t delivered, uint64_t total, uint64_t octets,
+		   uint64_t now);
 
 /* Wipes the line, if it stands. */
 void progress_clear(void);

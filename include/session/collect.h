@@ -28,8 +28,8 @@ struct collect_params {
 	void (*on_step)(void *ctx);
 	/* One message, or the mailbox, had a problem; the others go on. */
 	void (*on_problem)(void *ctx, const struct err *err);
-	/* A message was delivered. */
-	void (*on_delivered)(void *ctx, uint64_t octets);
+	/* A message was fetched, or delivered: collect_counts() has moved. */
+	void (*on_progress)(void *ctx);
 	void *ctx;
 };
 

@@ -63,7 +63,7 @@ struct session_params {
 	 * recorded like any other failure; copied. NULL or ERR_NONE: it begins. */
 	const struct err *trouble;
 
-	/* Something was delivered; for a progress bar. May be NULL. */
+	/* Something was fetched or delivered; for a progress bar. May be NULL. */
 	void (*on_progress)(void *ctx, struct session *session,
 			    const struct collect_counts *counts);
 	/* The outcome stands, and "after" is about to be recorded: the owner tells the user, or

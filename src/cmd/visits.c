@@ -62,19 +62,22 @@ static void on_progress(void *ctx, struct session *session, const struct collect
 {
 	struct visit *visit = ctx;
 	struct visits *visits = visit->visits;
-	uint64_t done = 0;
+	uint64_t fetched = 0;
+	uint64_t delivered = 0;
 	uint64_t total = 0;
 	uint64_t octets = 0;
 
 	(void)session;
 	visit->counts = *counts;
 	for (size_t i = 0; i < visits->count; i++) {
-		done += visits->all[i].counts.delivered;
+		fetched += visits->all[i].counts.fetched;
+		delivered += visits->all[i].counts.delivered;
 		total += visits->all[i].counts.fresh;
 		octets += visits->all[i].counts.octets;
 	}
 	if (!visits->params.options->quiet && !visits->params.options->trace)
-		progress_show(done, total, octets, loop_now(account_loop(visits->shared)));
+		progress_show(fetched, delivered, total, octets,
+			      loop_now(account_loop(visits->shared)));
 }
 
 static void on_outcome(void *ctx, const struct session_report *report,

@@ -114,7 +114,7 @@ static void delivered(struct collect *collect, uint32_t number, uint64_t octets)
 	collect->counts.octets += octets;
 	if (number && collect->plan)
 		plan_settle(collect->plan, number, PLAN_DELIVERED);
-	collect->params.on_delivered(collect->params.ctx, octets);
+	collect->params.on_progress(collect->params.ctx);
 }
 
 /* ---- handing over ---- */
@@ -603,6 +603,7 @@ static bool end(struct collect *collect, const struct source_event *ev)
 	batch_take(open_batch(collect), &letter, ev->number, &row, now);
 	plan_settle(collect->plan, ev->number, PLAN_COMING);
 	collect->counts.fetched++;
+	collect->params.on_progress(collect->params.ctx);
 	if (batch_full(collect->batch, now))
 		commit_open(collect);
 	return true;

@@ -11,6 +11,7 @@
 #include "session/session.h"
 
 #include "session/login.h"
+#include "session/outcome.h"
 #include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -94,21 +95,6 @@ static void on_problem(void *ctx, const struct err *err)
 
 /* ---- what protects the connection ---- */
 
-static void describe(struct session *session, const char *mechanism)
-{
-	struct session_security *security = &session->report.security;
-	const struct tls_info *tls = &security->tls;
-	char date[32] = "?";
-	struct tm tm;
-
-	if (gmtime_r(&tls->expires, &tm))
-		strftime(date, sizeof date, "%Y-%m-%d", &tm);
-	snprintf(security->line, sizeof security->line,
-		 "%s, %s, %s, %s, certificate verified by %s, valid until %s%s%s", security->mode,
-		 tls->version, tls->cipher, tls->exchange, tls->verified, date,
-		 *mechanism ? ", login by " : "", mechanism);
-}
-
 static void secured(struct session *session)
 {
 	struct session_security *security = &session->report.security;
@@ -116,38 +102,9 @@ static void secured(struct session *session)
 	session->handshaking = false;
 	session->report.connected = true;
 	security->tls = *conn_tls(session->conn);
-	describe(session, "");
+	outcome_describe(security, "");
 	log_info("%s: connected to %s (%s): %s", session->params.account, session->params.conn.host,
 		 conn_peer(session->conn), security->line);
-}
-
-/* A comment of RFC 5322 may hold any text if these are quoted. */
-static void comment(struct buf *out, const char *text)
-{
-	struct buf shown = {0};
-
-	str_visible(&shown, text, strlen(text), 200);
-	for (size_t i = 0; i < shown.len; i++) {
-		if (strchr("()\\", shown.data[i]))
-			buf_text(out, "\\");
-		buf_append(out, shown.data + i, 1);
-	}
-	buf_free(&shown);
-}
-
-static void make_received(struct session *session)
-{
-	const struct tls_info *tls = &session->report.security.tls;
-	char host[128] = "localhost";
-
-	(void)gethostname(host, sizeof host - 1);
-	buf_text(&session->received, "Received: from ");
-	buf_text(&session->received, session->params.conn.host);
-	buf_text(&session->received, " (account of ");
-	comment(&session->received, session->params.user);
-	buf_printf(&session->received, ")\n\tby %s (mailhaul %s) with %s\n\t(%s, %s, %s)", host,
-		   MAILHAUL_VERSION, !strcmp(session->params.protocol, "imap") ? "IMAP" : "POP3",
-		   session->report.security.mode, tls->version, tls->cipher);
 }
 
 /* ---- ending ---- */
@@ -197,43 +154,6 @@ static void sum_up(struct session *session)
 	}
 }
 
-static void fill_visit(struct session *session, struct state_visit *visit)
-{
-	const struct session_report *report = &session->report;
-	int64_t now = time(NULL);
-
-	*visit = session->before;
-	visit->tried = now;
-	visit->messages = report->counts.delivered;
-	visit->octets = report->counts.octets;
-	if (report->connected) {
-		visit->expires = report->security.tls.expires;
-		snprintf(visit->encryption, sizeof visit->encryption, "%.255s",
-			 report->security.line);
-	}
-	if (*report->security.mechanism) {
-		snprintf(visit->mechanism, sizeof visit->mechanism, "%s",
-			 report->security.mechanism);
-		snprintf(visit->passed_over, sizeof visit->passed_over, "%s",
-			 login_passed_over(session->login));
-		visit->auth_refused = 0;
-	}
-	snprintf(visit->error_kind, sizeof visit->error_kind, "%s",
-		 report->err.kind ? err_kind_name(report->err.kind) : "");
-	snprintf(visit->error, sizeof visit->error, "%s%s%s%s", report->err.words,
-		 *report->err.server ? " (it said: " : "", report->err.server,
-		 *report->err.server ? ")" : "");
-	if (session->refused)
-		visit->auth_refused = now;
-	if (!report->err.kind) {
-		visit->succeeded = now;
-		visit->failing_since = 0;
-		visit->reported = 0;
-	} else if (!visit->failing_since) {
-		visit->failing_since = now;
-	}
-}
-
 static void commit_last(struct session *session, struct batch *batch)
 {
 	if (!batch)
@@ -249,7 +169,9 @@ static void record(struct session *session)
 
 	session->at = SESSION_RECORDING;
 	sum_up(session);
-	fill_visit(session, &after);
+	after = outcome_visit(&session->report, &session->before,
+			      session->login ? login_passed_over(session->login) : "",
+			      session->refused, time(NULL));
 	session->params.on_outcome(session->params.ctx, &session->report, &session->before, &after);
 	if (session->report.busy || session->params.look_only || !session->mailbox.account) {
 		loop_defer(session->params.loop, ended, session);
@@ -386,12 +308,12 @@ static void on_ready(struct session *session, const struct source_event *ev)
 		return;
 	}
 	session->report.security.mechanism = login_mechanism(session->login);
-	describe(session, session->report.security.mechanism);
+	outcome_describe(&session->report.security, session->report.security.mechanism);
 	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
 		 session->report.security.mechanism);
 	buf_text(&session->capabilities, ev->capabilities);
 	session->report.capabilities = buf_string(&session->capabilities);
-	make_received(session);
+	outcome_received(&session->received, &session->params, &session->report.security);
 	collect_start(current(session), session->source, buf_string(&session->received));
 }
 
@@ -653,11 +575,10 @@ static void on_login_step(void *ctx, const struct err *err)
 	pump(session);
 }
 
-static void on_delivered(void *ctx, uint64_t octets)
+static void on_progress(void *ctx)
 {
 	struct session *session = ctx;
 
-	(void)octets;
 	if (!session->params.on_progress)
 		return;
 	sum_up(session);
@@ -713,7 +634,7 @@ static bool open_mailbox(struct session *session, size_t i, struct err *err)
 						 .retry_now = params->retry_now,
 						 .on_step = on_step,
 						 .on_problem = on_problem,
-						 .on_delivered = on_delivered,
+						 .on_progress = on_progress,
 						 .ctx = session});
 	return true;
 }
