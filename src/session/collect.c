@@ -38,9 +38,7 @@ struct collect {
 	size_t recognised;
 	uint32_t validity;  /* of this session */
 	uint32_t from;	    /* where the listing began */
-	uint32_t end;	    /* UIDNEXT */
 	bool listed_again;  /* a changed validity made the first listing void */
-	bool fetched;	    /* every fetch is answered */
 	unsigned commits;   /* under way */
 	bool stepping;	    /* on_step is deferred */
 	struct buf removed; /* keys the server said it removed, each with its NUL */
@@ -357,7 +355,6 @@ static void selected(struct collect *collect, const struct source_event *ev)
 	const struct state_mailbox *known = &collect->params.mailbox;
 
 	collect->counts.exists = ev->exists;
-	collect->end = ev->next;
 	if (known->validity && known->validity != ev->validity) {
 		struct err err;
 
@@ -437,7 +434,6 @@ static void settle_or_end(struct collect *collect)
 			collect->params.key.mailbox, collect->recognised);
 		problem(collect, &err);
 	}
-	collect->fetched = true;
 	collect->at = COLLECT_SETTLING;
 	if (collect->batch && batch_letters(collect->batch))
 		commit_open(collect);
