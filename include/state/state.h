@@ -44,11 +44,25 @@ struct state_mailbox {
 	int64_t id;
 	uint32_t validity; /* UIDVALIDITY; 0 before the first visit, and for POP3 */
 	uint32_t next;	   /* every lower UID is known: delivered, gone, or has a row; 1 at first */
+	int64_t begun;	   /* Unix time of the first visit that listed it whole; 0: none yet */
+	int64_t checked;   /* Unix time when it was last looked for what vanished; 0: never */
 };
 
 /* Makes the entry where there is none (a small transaction of its own, on the calling thread). */
 bool state_mailbox(struct state *state, const struct state_key *key,
 		   struct state_mailbox *mailbox_r, struct err *err);
+
+/* The same, but makes nothing: found_r tells whether it is known. */
+bool state_known_mailbox(struct state *state, const struct state_key *key, bool *found_r,
+			 struct state_mailbox *mailbox_r, struct err *err);
+
+/* Calls each mailbox of the account (its mailbox is not looked at), or of all accounts where that
+ * is NULL, in the order in which they were first met; each returns false to stop. What key points
+ * to is borrowed for the call. */
+bool state_mailboxes(struct state *state, const struct state_key *account,
+		     bool (*each)(void *ctx, const struct state_key *key,
+				  const struct state_mailbox *mailbox),
+		     void *ctx, struct err *err);
 
 /* A lock on one mailbox, between processes, that dies with the process. NULL with ERR_NONE: another
  * mailhaul holds it. */
@@ -64,6 +78,7 @@ enum state_is {
 	STATE_SKIPPED,	   /* left alone on purpose */
 	STATE_WAITING,	   /* in the spool until next_try */
 	STATE_QUARANTINED, /* in the quarantine; left alone */
+	STATE_OVERSIZE,	   /* larger than max_size: left on the server */
 	STATE_IS_END
 };
 #define STATE_MASK(is) (1U << (is))
@@ -79,6 +94,7 @@ struct state_row {
 	const char *mark; /* recognises the message after a change of UIDVALIDITY; "" if none */
 	uint64_t octets;
 	int64_t date; /* INTERNALDATE; 0 if unknown */
+	int64_t gone; /* Unix time since when it is missing on the server; 0: it is not */
 };
 
 /* ---- reading: on the loop ---- */
@@ -87,7 +103,7 @@ struct state_row {
  */
 bool state_find(struct state *state, int64_t mailbox, uint32_t validity, size_t count,
 		const char *(*key)(void *ctx, size_t index),
-		void (*known)(void *ctx, size_t index, enum state_is is), void *ctx,
+		void (*known)(void *ctx, size_t index, const struct state_row *row), void *ctx,
 		struct err *err);
 
 /* True if anything is known of the mailbox under another validity. Reads at most two rows. */
@@ -100,6 +116,19 @@ bool state_others(struct state *state, int64_t mailbox, uint32_t validity, bool 
 bool state_each(struct state *state, int64_t mailbox, uint32_t mask,
 		bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
 		struct err *err);
+
+/* Calls each DELIVERED row that was delivered at that Unix time or before, and is not gone; reads
+ * no row that was taken later. */
+bool state_due(struct state *state, int64_t mailbox, int64_t before,
+	       bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
+	       struct err *err);
+
+/* Calls each row of any mailbox of the account with this mark, which begins with "G": those that
+ * name a message in all its mailboxes (X-GM-MSGID) are indexed, others are not. */
+bool state_marked(struct state *state, int64_t account, const char *mark,
+		  bool (*each)(void *ctx, int64_t mailbox, uint32_t validity,
+			       const struct state_row *row),
+		  void *ctx, struct err *err);
 
 /* How many rows of a mailbox are in each state. */
 bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
@@ -142,11 +171,33 @@ void state_rollback(struct state *state);
 bool state_put(struct state *state, int64_t mailbox, uint32_t validity, const struct state_row *row,
 	       struct err *err);
 
-/* Changes only is and changed of an existing row; attempts, next_try and name stay. */
+/* Changes only is and changed of an existing row (STATE_REMOVED: it is gone since then, too);
+ * attempts, next_try and name stay. */
 bool state_mark(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
 		enum state_is is, int64_t now, struct err *err);
 bool state_forget(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
 		  struct err *err);
+
+/* Since when a message is missing on the server; 0: it is there again. */
+bool state_gone(struct state *state, int64_t mailbox, uint32_t validity, const char *key,
+		int64_t gone, struct err *err);
+
+/* Forgets the settled rows that are gone since that Unix time or longer, but for those in
+ * quarantine; or all rows of a mailbox. */
+bool state_forget_gone(struct state *state, int64_t mailbox, int64_t before, struct err *err);
+bool state_forget_all(struct state *state, int64_t mailbox, struct err *err);
+
+/* The mailbox's begun and checked. */
+bool state_put_checked(struct state *state, int64_t mailbox, int64_t begun, int64_t checked,
+		       struct err *err);
+
+/* Gives a mailbox another name; fails if its account has one of that name. */
+bool state_rename(struct state *state, int64_t mailbox, const char *name, struct err *err);
+
+/* Moves all rows of a mailbox to another (or the same) one, under this validity: one that the
+ * server never gives (IMAP 0, POP3 above 0) makes them rows that only recognise. */
+bool state_adopt(struct state *state, int64_t from, int64_t to, uint32_t validity, struct err *err);
+
 bool state_put_mailbox(struct state *state, int64_t mailbox, uint32_t validity, uint32_t next,
 		       struct err *err);
 bool state_put_visit(struct state *state, int64_t account, const struct state_visit *visit,

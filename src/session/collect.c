@@ -381,9 +381,9 @@ static const char *listed_key(void *ctx, size_t index)
 	return plan_key_at(ctx, index);
 }
 
-static void listed_known(void *ctx, size_t index, enum state_is is)
+static void listed_known(void *ctx, size_t index, const struct state_row *row)
 {
-	plan_known(ctx, index, is);
+	plan_known(ctx, index, row->is);
 }
 
 static bool look_up_listed(struct collect *collect)

@@ -19,10 +19,10 @@ static inline const char *look_up_key(void *ctx, size_t index)
 	return ((struct look_up *)ctx)->key;
 }
 
-static inline void look_up_known(void *ctx, size_t index, enum state_is is)
+static inline void look_up_known(void *ctx, size_t index, const struct state_row *row)
 {
 	(void)index;
-	((struct look_up *)ctx)->is = is;
+	((struct look_up *)ctx)->is = row->is;
 }
 
 /* What the state knows of it; 0 for nothing. */
