@@ -20,6 +20,13 @@ bool str_same(const char *a, const char *b);
 /* True if text begins with prefix, ASCII case disregarded. */
 bool str_begins(const void *bytes, size_t len, const char *prefix);
 
+/* How many octets the UTF-8 sequence (RFC 3629) at the front of len octets (at least one) takes; 0
+ * if there is none. */
+size_t str_point(const void *bytes, size_t len, uint32_t *point_r);
+
+/* Is this a character that steers a terminal or the order of the text, or that cannot be seen? */
+bool str_steers(uint32_t point);
+
 /*
  * Appends text as a person may safely see it on a terminal: control characters (C0, DEL, C1),
  * bidirectional controls, line and paragraph separators, zero-width characters and octets that are

@@ -88,6 +88,7 @@ struct config_draft config_draft_new(const struct config_report *report, const c
 	draft.account->name = mem_copy(name);
 	draft.account->file = mem_copy(config_report_path(report, at.file));
 	draft.account->line = at.line;
+	draft.account->origins = mem_new(option_count, sizeof *draft.account->origins);
 	set_fallbacks(false, draft.account, base);
 	return draft;
 }
@@ -248,6 +249,14 @@ static void check_tls(struct config_report *report, struct config_draft *draft)
 			       "good");
 }
 
+/* What outlives the draft of where its values came from. */
+static void note_origins(const struct config_draft *draft)
+{
+	for (size_t i = 0; i < option_count; i++)
+		draft->account->origins[i] =
+		    (struct config_origin){draft->given[i].at.line, draft->given[i].own};
+}
+
 void config_check_draft(struct config_report *report, struct config_draft *draft, bool whole)
 {
 	struct config_account *account = draft->account;
@@ -263,6 +272,7 @@ void config_check_draft(struct config_report *report, struct config_draft *draft
 	check_mailboxes(report, draft);
 	check_mda(report, draft, whole);
 	check_tls(report, draft);
+	note_origins(draft);
 }
 
 /* ---- accounts together ---- */
@@ -404,6 +414,7 @@ void config_account_free(struct config_account **account)
 			config_value_free(&option_table[i], a);
 	free(a->name);
 	free(a->file);
+	free(a->origins);
 	free(a);
 	*account = NULL;
 }
@@ -420,6 +431,8 @@ void config_free(struct config **config)
 	for (unsigned i = 0; i < c->count; i++)
 		config_account_free(&c->accounts[i]);
 	free(c->accounts);
+	free(c->file);
+	free(c->origins);
 	free(c);
 	*config = NULL;
 }
