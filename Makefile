@@ -88,7 +88,7 @@ $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-.PHONY: demo check units dialogs e2e fault bench layers crash-build check-build
+.PHONY: demo check units dialogs options e2e fault bench layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -110,7 +110,7 @@ bench: $(BUILD)/deps-build
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build $(BUILD)/dialog/run_dialog | $(BUILD)/deps-check
+check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -140,6 +140,15 @@ $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/libr
 dialogs: $(BUILD)/dialog/run_dialog
 	@$< $(sort $(wildcard tests/dialog/*/*.txt))
 
+$(BUILD)/options/write_options: tests/options/write_options.c $(BUILD)/librooms.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $< $(BUILD)/librooms.a $(PKG_LIBS)
+
+# Writes anew what is generated from the option table; "make check" fails where it differs.
+options: $(BUILD)/options/write_options
+	@$<
+
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 
 .PHONY: asan ubsan coverage
@@ -160,7 +169,7 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 # ---- tidiness ------------------------------------------------------------------------------------
 
 .PHONY: tidy format format-check clean
-TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c))
+TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check
