@@ -17,7 +17,7 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc check clang-format
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check clang-format
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -201,7 +201,7 @@ DOC := $(DESTDIR)$(PREFIX)/share/doc/mailhaul
 install: all
 	install -D -m 755 $(BUILD)/mailhaul $(BIN)/mailhaul
 	for page in man/*.[1-8]; do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/} || exit; done
-	install -D -m 644 -t $(DOC) README.md LICENSE config/*
+	for file in README.md LICENSE $$(find config -type f); do install -D -m 644 $$file $(DOC)/$$file || exit; done
 
 uninstall:
 	rm -f $(BIN)/mailhaul
