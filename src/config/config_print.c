@@ -76,7 +76,7 @@ static void show_secret(struct config_shown *shown, const struct secret *secret,
 {
 	if (secret->kind != kind)
 		return;
-	if (kind == SECRET_COMMAND)
+	if (secret->argv)
 		show_list(shown, secret->argv);
 	else
 		show_text(shown, kind == SECRET_VALUE ? "<cut>" : secret->value);
