@@ -93,6 +93,14 @@ struct config_draft config_draft_new(const struct config_report *report, const c
 	return draft;
 }
 
+/* What outlives the draft of where its values came from. */
+static void note_origins(const struct config_draft *draft)
+{
+	for (size_t i = 0; i < option_count; i++)
+		draft->account->origins[i] =
+		    (struct config_origin){draft->given[i].at.line, draft->given[i].own};
+}
+
 /* ---- one account ---- */
 
 static void check_exclusions(struct config_report *report, const struct config_draft *draft)
@@ -247,14 +255,6 @@ static void check_tls(struct config_report *report, struct config_draft *draft)
 		config_warning(report, name->at,
 			       "server_name is not verified where pin_sha256 says which keys are "
 			       "good");
-}
-
-/* What outlives the draft of where its values came from. */
-static void note_origins(const struct config_draft *draft)
-{
-	for (size_t i = 0; i < option_count; i++)
-		draft->account->origins[i] =
-		    (struct config_origin){draft->given[i].at.line, draft->given[i].own};
 }
 
 void config_check_draft(struct config_report *report, struct config_draft *draft, bool whole)
