@@ -17,7 +17,8 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check clang-format
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check \
+                 clang-format
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -110,7 +111,8 @@ bench: $(BUILD)/deps-build
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options | $(BUILD)/deps-check
+check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
+    | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -169,7 +171,8 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 # ---- tidiness ------------------------------------------------------------------------------------
 
 .PHONY: tidy format format-check clean
-TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c))
+TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) \
+             $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check
@@ -201,7 +204,8 @@ DOC := $(DESTDIR)$(PREFIX)/share/doc/mailhaul
 install: all
 	install -D -m 755 $(BUILD)/mailhaul $(BIN)/mailhaul
 	for page in man/*.[1-8]; do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/} || exit; done
-	for file in README.md LICENSE $$(find config -type f); do install -D -m 644 $$file $(DOC)/$$file || exit; done
+	for file in README.md LICENSE $$(find config -type f); do \
+	    install -D -m 644 $$file $(DOC)/$$file || exit; done
 
 uninstall:
 	rm -f $(BIN)/mailhaul

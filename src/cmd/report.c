@@ -170,6 +170,20 @@ void report_checked(const struct cmd_options *options, const struct config *conf
 		       options->file, config->count, config->count == 1 ? "" : "s");
 }
 
+/* A text that may not be UTF-8: a path is made with what the environment holds. */
+static json_t *json_any_text(const char *text)
+{
+	json_t *string = json_string(text);
+	struct buf visible = {0};
+
+	if (string)
+		return string;
+	str_visible(&visible, text, strlen(text), SIZE_MAX);
+	string = json_string(buf_string(&visible));
+	buf_free(&visible);
+	return string;
+}
+
 static json_t *json_value(const struct config_shown *shown)
 {
 	json_t *list;
@@ -180,7 +194,7 @@ static json_t *json_value(const struct config_shown *shown)
 	case CONFIG_NUMBER:
 		return number(shown->number);
 	case CONFIG_TEXT:
-		return json_string(shown->text);
+		return json_any_text(shown->text);
 	case CONFIG_LIST:
 		list = json_array();
 		for (size_t i = 0; shown->items[i]; i++)

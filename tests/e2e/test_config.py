@@ -111,7 +111,8 @@ def check_v_tells_where_values_come_from(lab, home):
     result = home.run("-v", "check")
     assert result.code == 0 and not result.err, result
     home.log_shows_no_secret(result, "open-sesame")
-    for line in (r"# \S+config\.yaml: no mistakes; 2 accounts", r"max_connections: 8 +# config.yaml:1",
+    for line in (r"# \S+config\.yaml: no mistakes; 2 accounts",
+                 r"max_connections: 8 +# config.yaml:1",
                  r"max_connections_per_host: 4 +# default", r"  one: +# config.yaml:5",
                  r"    timeout: 90s +# defaults, config.yaml:3", r"    user: lee +# config.yaml:7",
                  r'    password: "<cut>" +# config.yaml:8', r"    keep: true +# default",
@@ -123,8 +124,8 @@ def check_v_tells_where_values_come_from(lab, home):
 
 @case()
 def check_v_in_json(lab, home):
-    path = home.write("config.yaml", "defaults: {keep: false}\naccounts:\n  one:\n    host: h.example\n"
-                                     "    user: lee\n    password: open-sesame\n"
+    path = home.write("config.yaml", "defaults: {keep: false}\naccounts:\n  one:\n"
+                                     "    host: h.example\n    user: lee\n    password: open-sesame\n"
                                      "    deliver: {maildir: M}\n")
     result = home.run("-v", "--json", "check", "one")
     home.log_shows_no_secret(result, "open-sesame")
@@ -138,6 +139,16 @@ def check_v_in_json(lab, home):
     assert options["tls.mode"] == {"value": "starttls", "from": "default"}, options
     assert options["deliver.maildir"] == {"value": home.file("M"), "from": path + ":7"}, options
     assert options["password"]["value"] == "<cut>", options
+
+
+@case()
+def check_v_of_a_path_that_is_no_text(lab, home):
+    home.write("config.yaml", "accounts:\n  one:\n    host: h.example\n    user: lee\n"
+                              "    password_file: p\n    deliver: {maildir: \"${ROOT}/M\"}\n")
+    env = {"ROOT": os.fsdecode(b"/srv/\xe4")}
+    assert '"/srv/\\xE4/M"' in home.run("-v", "check", env=env).out
+    options = home.run("-v", "--json", "check", env=env).json[-1]["options"]
+    assert options["deliver.maildir"]["value"] == "/srv/\\xE4/M", options
 
 
 @case(each=EXAMPLES)
