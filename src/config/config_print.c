@@ -210,7 +210,7 @@ static void put_text(struct buf *out, const char *text)
 	buf_text(out, "\"");
 	while (len) {
 		uint32_t point = 0;
-		size_t took = str_point(text, len, &point);
+		size_t took = str_utf8(text, len, &point);
 
 		/* Only the environment can bring what is no UTF-8; YAML has no words for it. */
 		if (!took)
