@@ -255,6 +255,15 @@ def password_beside_a_certificate(lab, home):
         assert logins(auth, user) == ["SCRAM-SHA-256"], logins(auth, user)
 
 
+@case(each=PROTOCOLS)
+def cram_md5_when_it_is_named(lab, home, protocol):
+    with AuthLab(lab) as auth:
+        user = at(auth, home, protocol, messages.sample(1))
+        home.configure({"box": home.account(user, protocol, auth="cram-md5")})
+        home.poll()
+        assert logins(auth, user) == ["CRAM-MD5"], logins(auth, user)
+
+
 # ---- netrc and credentials -----------------------------------------------------------------------
 
 def by_netrc(lab, home, text, mode=0o600):
