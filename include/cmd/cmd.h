@@ -15,6 +15,7 @@ struct cmd_options {
 	unsigned verbosity;
 	bool json;
 	bool trace;
+	bool all;		  /* --all, which "state" alone knows */
 	const char *const *names; /* accounts that were named; NULL at the end */
 };
 
@@ -27,5 +28,6 @@ int cmd_poll(const struct cmd_options *options, const struct config *config);
 int cmd_test(const struct cmd_options *options, const struct config *config);
 int cmd_status(const struct cmd_options *options, const struct config *config);
 int cmd_check(const struct cmd_options *options, const struct config *config);
+int cmd_state(const struct cmd_options *options, const struct config *config);
 
 #endif

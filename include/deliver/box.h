@@ -35,7 +35,8 @@ bool box_place(struct box *box, const char *name, struct err *err);
  */
 bool box_find(struct box *box, const char *name, enum sink_where *where_r, struct err *err);
 
-/* The path of a letter in new/, or in cur/ under any flags, to be freed; NULL if it is in neither. */
+/* The path of a letter in new/, or in cur/ under any flags, to be freed; NULL if it is in neither.
+ */
 bool box_locate(struct box *box, const char *name, char **path_r, struct err *err);
 
 /* Renames a letter from there back to where letters wait, under its own name, never over another
