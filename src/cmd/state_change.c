@@ -158,11 +158,12 @@ static bool forget_keys(struct state_command *command, struct forgetting *forget
 {
 	struct state *state = command->state;
 	const struct state_mailbox *is = &forgetting->box->is;
-	uint32_t lowest = forgetting->lowest;
+	uint32_t lowest;
 	bool ok = true;
 
 	if (!keys_good(command, forgetting, err) || !state_begin(state, err))
 		return false;
+	lowest = forgetting->lowest;
 	if (lowest < is->next)
 		ok = state_add_skipped(state, is->id, is->validity, lowest, is->next, time(NULL),
 				       err) &&
