@@ -34,11 +34,11 @@ static json_t *mailbox_json(const struct state_box *box, const struct state_visi
 	for (unsigned is = STATE_TAKEN; is < STATE_IS_END; is++)
 		json_object_set_new(numbers, state_is_name((enum state_is)is),
 				    json_integer((json_int_t)counts[is]));
-	return json_pack("{s:s, s:s?, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}",
-			 "event", "mailbox", "account", box->account ? box->account->name : NULL,
-			 "configured", box->account != NULL, "protocol", box->key.protocol, "user",
-			 box->key.user, "host", box->key.host, "mailbox", box->key.mailbox,
-			 "validity", (json_int_t)box->is.validity, "next", (json_int_t)box->is.next,
+	return json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}",
+			 "event", "mailbox", "account", box->label, "configured",
+			 box->account != NULL, "protocol", box->key.protocol, "user", box->key.user,
+			 "host", box->key.host, "mailbox", box->key.mailbox, "validity",
+			 (json_int_t)box->is.validity, "next", (json_int_t)box->is.next,
 			 "first_listed", report_time(box->is.begun), "searched",
 			 report_time(box->is.checked), "last_success",
 			 report_time(visit->succeeded), "messages", numbers);

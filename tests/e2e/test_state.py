@@ -2,6 +2,7 @@
 letters come out of the quarantine."""
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -98,7 +99,8 @@ def a_list(lab, home, protocol):
     result = state(home, "list")
     assert "%s, not in the configuration" % name in result.out, result
     assert "other: nothing is remembered yet" in result.out, result
-    assert listed(home, name)[0]["account"] is None
+    one, = listed(home, name)
+    assert one["account"] == name and not one["configured"], one
     assert not listed(home, "other")
     state(home, "forget", name, "--all")
     assert not listed(home), "the remains are still there"
@@ -300,6 +302,61 @@ def import_of_last_week(lab, home):
     state(other, "import", old)
     other.poll()
     compare(messages.sample(4, first=101), other.letters())
+
+
+@case()
+def with_the_maildir(lab, home):
+    """The Maildir moves too, under another path: it is taken as it is."""
+    mail = messages.sample(3)
+    user = one_account(lab, home, mail=mail)
+    home.poll()
+    other = elsewhere(lab, home)
+    shutil.copytree(home.file("Maildir"), other.file("Maildir"))
+    state(other, "import", home.write("export", state(home, "export").out))
+    more = messages.sample(2, first=101)
+    lab.fill(user, more)
+    other.poll()
+    compare(mail + more, other.letters())
+
+
+@case()
+def another_validity(lab, home):
+    """What is known under another UIDVALIDITY recognises the messages; it moves no "next"."""
+    mail = messages.sample(5)
+    one_account(lab, home, mail=mail)
+    home.poll()
+    one, = listed(home)
+    export = state(home, "export").out.replace(
+        '"validity":%d' % one["validity"], '"validity":%d' % (one["validity"] + 1))
+    path = home.write("export", export)
+    result = state(home, "import", path)
+    assert "0 of them were known" in result.out, result
+    again, = listed(home)
+    assert (again["validity"], again["next"]) == (one["validity"], one["next"])
+    assert again["messages"]["delivered"] == 10
+    home.poll()
+    assert len(home.letters()) == 5
+    # Elsewhere the server numbers them otherwise than the export says.
+    other = elsewhere(lab, home)
+    state(other, "import", path)
+    other.poll()
+    assert not other.letters(), "delivered again"
+
+
+@case(each=["state-before-commit", "state-after-commit"])
+def killed_in_an_import(lab, home, point):
+    """All or nothing."""
+    one_account(lab, home, mail=messages.sample(3))
+    home.poll()
+    path = home.write("export", state(home, "export").out)
+    other = elsewhere(lab, home)
+    other.binary = CRASH_BINARY
+    result = other.run("state", "import", path, env={"MAILHAUL_CRASH": point})
+    assert result.code == -signal.SIGKILL, result
+    assert len(dump(other)[2]) == (3 if point == "state-after-commit" else 0)
+    state(other, "import", path)
+    other.poll()
+    assert not other.letters()
 
 
 @case()
