@@ -203,7 +203,7 @@ static bool choose_remains(struct state_command *command, const char *name, stru
 
 		if (!state_command_is(name, &box->key))
 			continue;
-		if (first && strcmp(first->key.protocol, box->key.protocol))
+		if (first && strcmp(first->key.protocol, box->key.protocol) != 0)
 			return err_set(err, ERR_USAGE,
 				       "%s is remembered for IMAP and for POP3; write imap:%s or "
 				       "pop3:%s",

@@ -127,7 +127,7 @@ static bool see_old(void *ctx, uint32_t validity, const struct state_row *row)
 	ck_assert_int_eq(row->changed, 2000 + i);
 	ck_assert_uint_eq(row->attempts, (unsigned)i);
 	ck_assert_int_eq(row->next_try, 5);
-	ck_assert_uint_eq(row->octets, 100U * (unsigned)i);
+	ck_assert_uint_eq(row->octets, (uint64_t)i * 100);
 	ck_assert_int_eq(row->date, 6);
 	old->gone[i] = row->gone;
 	old->count++;
@@ -180,8 +180,7 @@ START_TEST(it_becomes_what_a_new_file_is)
 	    "PRAGMA table_info(mailbox)",
 	    "PRAGMA table_info(message)",
 	    "PRAGMA table_info(maildir)",
-	    "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
-	    " ORDER BY name"};
+	    "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql > '' ORDER BY name"};
 	struct state *old;
 
 	make_old();
