@@ -203,8 +203,10 @@ def move_onto_something(lab, home):
     mail = messages.sample(3)
     user = one_account(lab, home, mail=mail)
     home.poll()
-    home.configure({"box": home.account(user, host=laboratory.HOST_EXPIRING)})
+    new = home.account(user, host=laboratory.HOST_EXPIRING)
+    home.configure({"box": new, "former": home.account(user)})
     home.run("poll")
+    home.configure({"box": new})
     result = state(home, "move", "%s@%s" % (user, laboratory.HOST), "box", code=64)
     assert "forget" in result.err, result
     assert len(listed(home)) == 2
