@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- export ---- */
 
@@ -361,7 +362,7 @@ static FILE *read_to_end(FILE *from, struct err *err)
 		rewind(whole);
 		return whole;
 	}
-	(void)err_sys(err, ERR_STATE, errno, "cannot read the export into a temporary file");
+	(void)err_sys(err, ERR_STATE, errno, "cannot copy the export to a temporary file");
 	if (whole)
 		fclose(whole);
 	return NULL;
@@ -370,16 +371,21 @@ static FILE *read_to_end(FILE *from, struct err *err)
 static FILE *open_export(struct importing *importing, struct err *err)
 {
 	const char *name = importing->command->options->names[0];
-	FILE *in;
+	bool named = name && strcmp(name, "-") != 0;
+	FILE *in = named ? fopen(name, "re") : stdin;
+	FILE *whole;
+	struct stat st;
 
-	importing->name = "standard input";
-	if (!name || !strcmp(name, "-"))
-		return read_to_end(stdin, err);
-	importing->name = name;
-	in = fopen(name, "re");
-	if (!in)
-		(void)err_sys(err, ERR_STATE, errno, "cannot read %s", name);
-	return in;
+	importing->name = named ? name : "standard input";
+	if (!in || fstat(fileno(in), &st)) {
+		(void)err_sys(err, ERR_STATE, errno, "cannot read %s", importing->name);
+		return NULL;
+	}
+	if (S_ISREG(st.st_mode))
+		return in;
+	whole = read_to_end(in, err);
+	fclose(in);
+	return whole;
 }
 
 bool state_command_import(struct state_command *command, struct err *err)

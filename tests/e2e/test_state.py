@@ -439,7 +439,8 @@ def a_damaged_export(lab, home):
         assert why in result.err and "nothing was imported" in result.err, (name, result)
         assert "\x1b" not in result.err, name
         assert dump(other) == [[], [], []], "%s changed something" % name
-    state(other, "import", home.file("none"), code=74)
+    for name in (home.file("none"), home.path):
+        state(other, "import", name, code=74)
     state(home, "export", code=74, stdout=open("/dev/full", "w"))
 
 
