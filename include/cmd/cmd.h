@@ -5,6 +5,7 @@
 #define MAILHAUL_CMD_CMD_H
 
 #include "config/config.h"
+#include "state/state.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,11 @@ struct cmd_options {
 /* The accounts that were named, or all. array_r is to be freed. False: a name is not there. */
 bool cmd_accounts(const struct cmd_options *options, const struct config *config,
 		  const struct config_account ***array_r, size_t *count_r, struct err *err);
+
+/* The account that collects a mailbox; NULL: none of the configuration does. Where several share a
+ * login, with other mailboxes each, the one that names it, or else the first. */
+const struct config_account *cmd_account_of(const struct config *config,
+					    const struct state_key *key);
 
 /* Each takes a loaded configuration and gives the exit code. */
 int cmd_poll(const struct cmd_options *options, const struct config *config);

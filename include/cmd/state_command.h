@@ -39,9 +39,6 @@ bool state_command_choose_all(struct state_command *command, const char *const *
 /* True if the key belongs to the account that is named so: "imap:USER@HOST", "USER@HOST". */
 bool state_command_is(const char *name, const struct state_key *key);
 
-/* True if an account of the configuration collects what the key names. */
-bool state_command_collects(const struct state_command *command, const struct state_key *key);
-
 /* Locks a mailbox until the command ends, and reads what is known of it again. ERR_TEMPORARY if
  * another mailhaul is at work on it. */
 bool state_command_lock(struct state_command *command, struct state_box *box, struct err *err);

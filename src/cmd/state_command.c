@@ -11,7 +11,6 @@
  */
 #include "cmd/state_command.h"
 
-#include "daemon/account.h"
 #include "util/buf.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -108,42 +107,6 @@ static bool words_good(const struct subcommand *one, const struct cmd_options *o
 
 /* ---- the mailboxes ---- */
 
-static bool key_of(const struct config_account *account, const struct state_key *key)
-{
-	return !strcmp(account_protocol(account), key->protocol) &&
-	       !strcmp(account->user, key->user) && str_same(account->host, key->host);
-}
-
-static bool names_mailbox(const struct config_account *account, const char *mailbox)
-{
-	for (char *const *name = account->mailboxes; *name; name++)
-		if (!strcmp(*name, mailbox))
-			return true;
-	return false;
-}
-
-/* Several accounts may share a login, with other mailboxes each. */
-static const struct config_account *account_of(const struct config *config,
-					       const struct state_key *key)
-{
-	const struct config_account *found = NULL;
-
-	for (unsigned i = 0; i < config->count; i++) {
-		const struct config_account *account = config->accounts[i];
-
-		if (!key_of(account, key))
-			continue;
-		if (!found || (account->mailboxes && names_mailbox(account, key->mailbox)))
-			found = account;
-	}
-	return found;
-}
-
-bool state_command_collects(const struct state_command *command, const struct state_key *key)
-{
-	return account_of(command->config, key) != NULL;
-}
-
 static bool add_box(void *ctx, const struct state_key *key, const struct state_mailbox *mailbox)
 {
 	struct state_command *command = ctx;
@@ -156,7 +119,7 @@ static bool add_box(void *ctx, const struct state_key *key, const struct state_m
 					  .host = mem_copy(key->host),
 					  .mailbox = mem_copy(key->mailbox)},
 				  .is = *mailbox,
-				  .account = account_of(command->config, key)};
+				  .account = cmd_account_of(command->config, key)};
 	box->label = box->account ? mem_copy(box->account->name)
 				  : mem_printf("%s:%s@%s", key->protocol, key->user, key->host);
 	return true;

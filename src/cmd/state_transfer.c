@@ -213,7 +213,7 @@ static bool begin_mailbox(struct importing *importing, const struct transfer_lin
 	if (!importing->imap && (strcmp(line->key.mailbox, "INBOX") != 0 ||
 				 line->mailbox.next != 1 || line->mailbox.validity))
 		return err_set(err, ERR_STATE, "no mailbox of POP3 is like that");
-	importing->unconfigured += !state_command_collects(importing->command, &line->key);
+	importing->unconfigured += !cmd_account_of(importing->command->config, &line->key);
 	return state_add_mailbox(importing->state, &line->key, &importing->mine, err) &&
 	       lock_mailbox(importing, &line->key, err) && note_success(importing, line, err);
 }

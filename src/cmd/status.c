@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 struct sums {
+	const struct config *config;
+	const struct config_account *account;
 	struct state *state;
 	uint64_t *counts;
 	struct err *err;
@@ -20,7 +22,8 @@ static bool add_counts(void *ctx, const struct state_key *key, const struct stat
 	struct sums *sums = ctx;
 	uint64_t counts[STATE_IS_END] = {0};
 
-	(void)key;
+	if (cmd_account_of(sums->config, key) != sums->account)
+		return true;
 	sums->ok = state_count(sums->state, mailbox->id, counts, sums->err);
 	for (size_t i = 0; i < STATE_IS_END; i++)
 		sums->counts[i] += counts[i];
@@ -28,25 +31,31 @@ static bool add_counts(void *ctx, const struct state_key *key, const struct stat
 }
 
 /* What is known of an account; zeros where there is no state yet. */
-static bool look(struct state *state, const struct config_account *account,
-		 struct state_visit *visit_r, uint64_t counts[STATE_IS_END], struct err *err)
+static bool look(struct state *state, const struct config *config,
+		 const struct config_account *account, struct state_visit *visit_r,
+		 uint64_t counts[STATE_IS_END], struct err *err)
 {
 	struct state_key key = {
 	    .protocol = account_protocol(account), .user = account->user, .host = account->host};
-	struct sums sums = {.state = state, .counts = counts, .err = err, .ok = true};
+	struct sums sums = {.config = config,
+			    .account = account,
+			    .state = state,
+			    .counts = counts,
+			    .err = err,
+			    .ok = true};
 
 	*visit_r = (struct state_visit){.tried = 0};
 	return !state || (state_visit(state, key.protocol, key.user, key.host, visit_r, err) &&
 			  state_mailboxes(state, &key, add_counts, &sums, err) && sums.ok);
 }
 
-static bool show(const struct cmd_options *options, struct state *state,
-		 const struct config_account *account, struct err *err)
+static bool show(const struct cmd_options *options, const struct config *config,
+		 struct state *state, const struct config_account *account, struct err *err)
 {
 	uint64_t counts[STATE_IS_END] = {0};
 	struct state_visit visit;
 
-	if (!look(state, account, &visit, counts, err))
+	if (!look(state, config, account, &visit, counts, err))
 		return false;
 	report_status(options, account, &visit, counts);
 	return true;
@@ -65,7 +74,7 @@ int cmd_status(const struct cmd_options *options, const struct config *config)
 		ok = state || !err.kind;
 	}
 	for (size_t i = 0; ok && i < count; i++)
-		ok = show(options, state, accounts[i], &err);
+		ok = show(options, config, state, accounts[i], &err);
 	if (!ok)
 		log_error("%s", err.words);
 	state_free(&state);

@@ -112,6 +112,21 @@ def a_list(lab, home, protocol):
     assert not listed(home), "the remains are still there"
 
 
+@case()
+def two_accounts_of_one_login(lab, home):
+    """Each has its own mailboxes, in the list, in status, and where they are forgotten."""
+    user = user_of(home)
+    lab.fill(user, messages.sample(2))
+    lab.fill(user, messages.sample(3, first=101), "Lists")
+    home.configure({"box": home.account(user),
+                    "lists": home.account(user, mailboxes=["Lists"])})
+    home.poll()
+    assert counts(home, "box") == {"delivered": 2} and counts(home, "lists") == {"delivered": 3}
+    assert [one["delivered"] for one in home.run("status", "--json").json] == [2, 3]
+    state(home, "forget", "lists", "--all")
+    assert counts(home) == {"delivered": 2}
+
+
 @case(each=PROTOCOLS)
 def forget_messages(lab, home, protocol):
     """Exactly the forgotten ones are fetched again, once."""
