@@ -85,6 +85,14 @@ const char *account_protocol(const struct config_account *account)
 	return account->protocol == CONFIG_IMAP ? "imap" : "pop3";
 }
 
+const char *const *account_mailboxes(const struct config_account *account)
+{
+	static const char *const only_inbox[] = {"INBOX", NULL};
+
+	return account->protocol == CONFIG_IMAP ? (const char *const *)account->mailboxes
+						: only_inbox;
+}
+
 /* Accounts with the same ca_file share one set: the system's takes 4 MB. */
 static struct tls_trust *trust_of(struct account_shared *shared, const char *ca_file,
 				  struct err *err)
@@ -166,6 +174,12 @@ static struct sink *make_sink(struct account_shared *shared, const struct config
 					    .may_skip_input = account->mda_may_skip_input});
 }
 
+static struct sink *make_for(const struct session_sinks *sinks, const char *mailbox,
+			     struct err *err)
+{
+	return make_sink(sinks->shared, sinks->account, mailbox, err);
+}
+
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -189,10 +203,14 @@ static struct conn_params connection(const struct config_account *account, struc
 
 static struct session *begin(struct account_shared *shared, const struct config_account *account,
 			     const struct account_visit *visit, struct tls_trust *trust,
-			     const struct session_mailbox *mailboxes, size_t count,
 			     const struct err *trouble)
 {
 	bool imap = account->protocol == CONFIG_IMAP;
+	const char *const *mailboxes = account_mailboxes(account);
+	size_t count = 0;
+
+	while (mailboxes[count])
+		count++;
 
 	return session_new(&(struct session_params){.loop = shared->loop,
 						    .committer = shared->committer,
@@ -207,6 +225,7 @@ static struct session *begin(struct account_shared *shared, const struct config_
 						    .secret = &account->password,
 						    .mailboxes = mailboxes,
 						    .mailbox_count = count,
+						    .sinks = {make_for, shared, account},
 						    .keep = account->keep,
 						    .max_attempts = account->max_attempts,
 						    .look_only = visit->look_only,
@@ -221,26 +240,10 @@ static struct session *begin(struct account_shared *shared, const struct config_
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
 			      const struct account_visit *visit)
 {
-	static char inbox[] = "INBOX";
-	static char *const only_inbox[] = {inbox, NULL};
-	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : only_inbox;
 	struct err trouble = {.kind = ERR_NONE};
 	struct tls_trust *trust = trust_of(shared, account->ca_file, &trouble);
-	struct session_mailbox *mailboxes;
-	struct session *session;
-	size_t count = 0;
 
-	while (names[count])
-		count++;
-	mailboxes = mem_new(count, sizeof *mailboxes);
-	for (size_t i = 0; i < count; i++) {
-		mailboxes[i].name = names[i];
-		if (!visit->look_only && !trouble.kind)
-			mailboxes[i].sink = make_sink(shared, account, names[i], &trouble);
-	}
-	session = begin(shared, account, visit, trust, mailboxes, count, &trouble);
-	free(mailboxes);
-	return session;
+	return begin(shared, account, visit, trust, &trouble);
 }
 
 bool account_last_visit(struct account_shared *shared, const struct config_account *account,
