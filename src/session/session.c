@@ -161,8 +161,13 @@ static void record(struct session *session)
 
 static void look_whether_idle(struct session *session)
 {
-	if (session->at == SESSION_CLOSING && walk_idle(session->walk))
-		record(session);
+	const struct err *err = walk_err(session->walk);
+
+	if (session->at != SESSION_CLOSING || !walk_idle(session->walk))
+		return;
+	if (err)
+		note_err(session, err);
+	record(session);
 }
 
 static void end(struct session *session)

@@ -1,15 +1,14 @@
 /*
  * walk: the mailboxes of one visit: which there are, in what order they are visited, which have
- * nothing to do, and the lock, sink and collect of those that are open.
+ * nothing to do. What each holds while it is open is walk_box's affair.
  *
- * A box is a mailbox on its way: found (the server listed it, or a letter of it is unfinished),
- * then quiet or waiting, then open, then closed. Boxes stand in the order in which they were met
+ * Boxes stand in the order in which they were met
  * until the server's list is whole; then they are sorted.
  */
 #include "session/walk.h"
 
-#include "deliver/sink.h"
 #include "session/pattern.h"
+#include "session/walk_box.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -22,36 +21,10 @@
  * its turn in the walk, so that the number of open files stays bounded. */
 enum { WALK_RECOVER_MAX = 16 };
 
-enum box_at {
-	BOX_FOUND,
-	BOX_ASKED, /* STATUS will tell */
-	BOX_QUIET,
-	BOX_WAITING,
-	BOX_OPEN,
-	BOX_CLOSED
-};
-
-struct box {
-	struct walk *walk;
-	char *name;
-	char *attributes;
-	enum box_at at;
-	int rank; /* the place of the item that brings it in; PATTERN_NONE: only to be recovered */
-	uint32_t validity, next, exists; /* as the server told; validity 0: it did not */
-	struct state_mailbox known;	 /* id 0: it is not known */
-	struct state_lock *lock;
-	struct sink *sink;
-	struct collect *collect;
-	struct collect_counts counts; /* of a collect that is freed */
-	unsigned commits;
-	bool closing;  /* closed once it is idle */
-	bool selected; /* the server opened it */
-};
-
 struct walk {
 	struct walk_params params;
 	const struct session_params *session;
-	struct box **boxes;
+	struct walk_box **boxes;
 	size_t count, room;
 	size_t before;	/* of them stand in front for what is unfinished, until all is sorted */
 	size_t current; /* index of the box that is with the source */
@@ -70,24 +43,17 @@ struct walk {
 
 /* ---- boxes --------------------------------------------------------------------------------- */
 
-static struct box *box_add(struct walk *walk, const char *name)
+static struct walk_box *box_add(struct walk *walk, const char *name)
 {
-	struct box *box = mem_new(1, sizeof *box);
-
 	if (walk->count == walk->room) {
 		walk->room = walk->room ? 2 * walk->room : 8;
-		walk->boxes = mem_resize(walk->boxes, walk->room, sizeof(struct box *));
+		walk->boxes = mem_resize(walk->boxes, walk->room, sizeof(struct walk_box *));
 	}
-	walk->boxes[walk->count++] = box;
-	box->walk = walk;
-	box->name = mem_copy(name);
-	box->attributes = mem_copy("");
-	box->rank = PATTERN_NONE;
-	return box;
+	return walk->boxes[walk->count++] = walk_box_new(&walk->params, name, &walk->err);
 }
 
 /* One with unfinished letters, by its name. */
-static struct box *box_before(const struct walk *walk, const char *name)
+static struct walk_box *box_before(const struct walk *walk, const char *name)
 {
 	for (size_t i = 0; i < walk->before; i++)
 		if (!strcmp(walk->boxes[i]->name, name))
@@ -95,162 +61,22 @@ static struct box *box_before(const struct walk *walk, const char *name)
 	return NULL;
 }
 
-static struct state_key key_of(const struct walk *walk, const char *mailbox)
-{
-	return (struct state_key){.protocol = walk->session->protocol,
-				  .user = walk->session->user,
-				  .host = walk->session->conn.host,
-				  .mailbox = mailbox};
-}
-
 static void problem(struct walk *walk, const struct err *err)
 {
 	walk->params.on_problem(walk->params.ctx, err);
 }
 
-/* Frees what an open box holds. */
-static void box_shut(struct box *box)
-{
-	if (box->collect)
-		box->counts = *collect_counts(box->collect);
-	collect_free(&box->collect);
-	state_unlock(&box->lock);
-	if (box->sink)
-		box->sink->ops->free(box->sink);
-	box->sink = NULL;
-	box->at = BOX_CLOSED;
-}
-
-static bool claim(struct box *box, struct err *err)
-{
-	struct walk *walk = box->walk;
-
-	if (state_claim(walk->session->state, box->known.id, walk->session->account, err))
-		return true;
-	return err_wrap(err, "mailbox %s of %s at %s is left alone", box->name, walk->session->user,
-			walk->session->conn.host);
-}
-
-static bool box_lookup(struct box *box, struct err *err)
-{
-	const struct session_params *session = box->walk->session;
-	struct state_key key = key_of(box->walk, box->name);
-	bool found;
-
-	if (!session->look_only)
-		return state_mailbox(session->state, &key, &box->known, err);
-	if (!state_known_mailbox(session->state, &key, &found, &box->known, err))
-		return false;
-	if (!found)
-		box->known = (struct state_mailbox){.next = 1};
-	return true;
-}
-
-static struct collect_params collect_params(struct box *box)
-{
-	const struct walk_params *params = &box->walk->params;
-	const struct session_params *session = params->session;
-
-	return (struct collect_params){.loop = session->loop,
-				       .committer = session->committer,
-				       .state = session->state,
-				       .key = key_of(box->walk, box->name),
-				       .mailbox = box->known,
-				       .sink = box->sink,
-				       .keep = session->keep,
-				       .max_attempts = session->max_attempts,
-				       .keys_return = session->keys_return,
-				       .look_only = session->look_only,
-				       .retry_now = session->retry_now,
-				       .on_step = params->on_step,
-				       .on_problem = params->on_problem,
-				       .on_progress = params->on_progress,
-				       .ctx = params->ctx};
-}
-
-/* Takes the lock of a mailbox, makes its sink and begins with its recovery. Another account may
- * have claimed it: then it is closed, and err, with WALK_FINE, says so. */
-static enum walk_is box_open(struct box *box, struct err *err)
-{
-	const struct session_params *session = box->walk->session;
-	struct collect_params params;
-
-	err_clear(err);
-	if (!box_lookup(box, err))
-		return WALK_FAILED;
-	if (box->known.id && !claim(box, err)) {
-		box->at = BOX_CLOSED;
-		return WALK_FINE;
-	}
-	if (!session->look_only) {
-		box->lock = state_lock(session->state, box->known.id, err);
-		if (!box->lock)
-			return err->kind ? WALK_FAILED : WALK_BUSY;
-		/* Whoever held the lock may have moved on meanwhile. */
-		if (!box_lookup(box, err))
-			return WALK_FAILED;
-		box->sink = session->sinks.make(&session->sinks, box->name, err);
-		if (!box->sink)
-			return WALK_FAILED;
-	}
-	params = collect_params(box);
-	box->collect = collect_new(&params);
-	box->at = BOX_OPEN;
-	return WALK_FINE;
-}
-
 /* ---- closing ------------------------------------------------------------------------------- */
-
-static bool box_idle(const struct box *box)
-{
-	return !box->commits && (!box->collect || collect_idle(box->collect));
-}
-
-static void box_recorded(void *ctx, struct batch *batch)
-{
-	struct box *box = ctx;
-	struct walk *walk = box->walk;
-
-	box->commits--;
-	if (batch_err(batch)->kind && !walk->err.kind)
-		walk->err = *batch_err(batch);
-	batch_free(&batch);
-	walk->params.on_step(walk->params.ctx);
-}
-
-/* Records what the box still knows, and closes it once that is done. Its removals are confirmed: in
- * IMAP they are when they are told, and POP3 goes the short way. */
-static void box_leave(struct box *box)
-{
-	struct batch *last;
-
-	if (box->closing || box->at != BOX_OPEN)
-		return;
-	box->closing = true;
-	last = collect_last_batch(box->collect, true);
-	if (!last)
-		return;
-	box->commits++;
-	batch_commit(last, box_recorded, box);
-}
-
-static void reap(struct walk *walk)
-{
-	for (size_t i = 0; i < walk->count; i++) {
-		struct box *box = walk->boxes[i];
-
-		if (box->closing && box->at == BOX_OPEN && box_idle(box))
-			box_shut(box);
-	}
-}
 
 bool walk_idle(struct walk *walk)
 {
-	reap(walk);
-	for (size_t i = 0; i < walk->count; i++)
-		if (!box_idle(walk->boxes[i]))
-			return false;
-	return true;
+	bool idle = true;
+
+	for (size_t i = 0; i < walk->count; i++) {
+		walk_box_reap(walk->boxes[i]);
+		idle &= walk_box_idle(walk->boxes[i]);
+	}
+	return idle;
 }
 
 void walk_close(struct walk *walk, bool hasten)
@@ -271,7 +97,7 @@ void walk_last_batches(struct walk *walk, bool removals_confirmed,
 		       void (*commit)(void *ctx, struct batch *batch), void *ctx)
 {
 	for (size_t i = 0; i < walk->count; i++) {
-		struct box *box = walk->boxes[i];
+		struct walk_box *box = walk->boxes[i];
 		struct batch *last = box->collect && !box->closing
 					 ? collect_last_batch(box->collect, removals_confirmed)
 					 : NULL;
@@ -301,12 +127,8 @@ void walk_free(struct walk **walk_p)
 
 	if (!walk)
 		return;
-	for (size_t i = 0; i < walk->count; i++) {
-		box_shut(walk->boxes[i]);
-		free(walk->boxes[i]->name);
-		free(walk->boxes[i]->attributes);
-		free(walk->boxes[i]);
-	}
+	for (size_t i = 0; i < walk->count; i++)
+		walk_box_free(&walk->boxes[i]);
 	free(walk->boxes);
 	free(walk->hits);
 	free(walk->shown);
@@ -360,24 +182,22 @@ static bool add_known(void *ctx, const struct state_key *key, const struct state
 /* Boxes of all that is unfinished, and no others. */
 static bool add_unfinished(struct walk *walk, struct err *err)
 {
-	struct state_key key = key_of(walk, NULL);
+	struct state_key key = walk_box_key(&walk->params, NULL);
 	size_t kept = 0;
 	bool fine = state_mailboxes(walk->session->state, &key, add_known, walk, err);
 
 	for (size_t i = 0; i < walk->count; i++) {
-		struct box *box = walk->boxes[i];
+		struct walk_box *box = walk->boxes[i];
 		bool unfinished = false;
 
 		fine = fine &&
 		       collect_unfinished(walk->session->state, box->known.id, &unfinished, err);
 		if (unfinished) {
-			box->at = BOX_WAITING;
+			box->at = WALK_BOX_WAITING;
 			walk->boxes[kept++] = box;
 			continue;
 		}
-		free(box->name);
-		free(box->attributes);
-		free(box);
+		walk_box_free(&box);
 	}
 	walk->count = walk->before = kept;
 	return fine;
@@ -386,7 +206,7 @@ static bool add_unfinished(struct walk *walk, struct err *err)
 enum walk_is walk_prepare(struct walk *walk, struct err *err)
 {
 	if (walk->brief) {
-		struct box *box = box_add(walk, "INBOX");
+		struct walk_box *box = box_add(walk, "INBOX");
 
 		box->rank = 0;
 		walk->hits[0] = true;
@@ -395,7 +215,7 @@ enum walk_is walk_prepare(struct walk *walk, struct err *err)
 		return WALK_FAILED;
 	}
 	for (size_t i = 0; i < walk->count && i < WALK_RECOVER_MAX; i++) {
-		enum walk_is is = box_open(walk->boxes[i], err);
+		enum walk_is is = walk_box_open(walk->boxes[i], err);
 
 		if (is != WALK_FINE)
 			return is;
@@ -459,7 +279,7 @@ void walk_begin(struct walk *walk, struct source *source, const char *received,
 static bool take_over(struct walk *walk, const struct source_event *ev, bool *later_r,
 		      struct err *err)
 {
-	struct state_key key = key_of(walk, ev->name);
+	struct state_key key = walk_box_key(&walk->params, ev->name);
 	bool differ = strcmp(ev->name, ev->wire) != 0;
 
 	*later_r = differ && box_before(walk, ev->wire);
@@ -496,7 +316,7 @@ static char *uses(const char *attributes)
 	return copy;
 }
 
-static void told(struct box *box, const struct source_event *ev)
+static void told(struct walk_box *box, const struct source_event *ev)
 {
 	box->validity = ev->validity;
 	box->next = ev->next;
@@ -512,7 +332,7 @@ static enum walk_is on_mailbox(struct walk *walk, const struct source_event *ev,
 					  .delimiter = ev->delimiter};
 	int rank = pattern_choose(walk->session->mailboxes, walk->session->mailbox_count, &mailbox,
 				  !walk->gmail, walk->hits);
-	struct box *box;
+	struct walk_box *box;
 	bool later;
 
 	if (rank == PATTERN_NONE)
@@ -539,8 +359,8 @@ static enum walk_is on_mailbox(struct walk *walk, const struct source_event *ev,
 /* Found at the same place of the list: by name. What is only to be recovered comes last. */
 static int by_rank(const void *a, const void *b)
 {
-	const struct box *x = *(struct box *const *)a;
-	const struct box *y = *(struct box *const *)b;
+	const struct walk_box *x = *(struct walk_box *const *)a;
+	const struct walk_box *y = *(struct walk_box *const *)b;
 
 	if ((x->rank == PATTERN_NONE) != (y->rank == PATTERN_NONE))
 		return x->rank == PATTERN_NONE ? 1 : -1;
@@ -566,7 +386,7 @@ static void miss(struct walk *walk, size_t i)
 		log_notice("%s: %s, in \"mailboxes\", matches no mailbox on the server",
 			   walk->session->account, item);
 	} else {
-		struct box *box = box_before(walk, item);
+		struct walk_box *box = box_before(walk, item);
 
 		(box ? box : box_add(walk, item))->rank = (int)i;
 	}
@@ -575,31 +395,31 @@ static void miss(struct walk *walk, size_t i)
 /* ---- which are quiet ----------------------------------------------------------------------- */
 
 /* Whether it is quiet, waiting, or (where the server has not told enough yet) to be asked for. */
-static bool decide(struct box *box, bool *ask_r, struct err *err)
+static bool decide(struct walk *walk, struct walk_box *box, bool *ask_r, struct err *err)
 {
-	const struct session_params *session = box->walk->session;
-	struct state_key key = key_of(box->walk, box->name);
+	const struct session_params *session = walk->session;
+	struct state_key key = walk_box_key(&walk->params, box->name);
 	bool known;
 	bool quiet = false;
 
 	*ask_r = false;
-	if (box->rank == PATTERN_NONE || box->at == BOX_OPEN || box->at == BOX_CLOSED)
+	if (box->rank == PATTERN_NONE || box->at == WALK_BOX_OPEN || box->at == WALK_BOX_CLOSED)
 		return true;
 	if (!state_known_mailbox(session->state, &key, &known, &box->known, err))
 		return false;
-	if (known && !claim(box, err)) {
-		problem(box->walk, err);
-		box->at = BOX_CLOSED;
+	if (known && !walk_box_claim(box, err)) {
+		problem(walk, err);
+		box->at = WALK_BOX_CLOSED;
 		return true;
 	}
-	if (known && box->known.validity && !box->validity && box->at != BOX_ASKED) {
+	if (known && box->known.validity && !box->validity && box->at != WALK_BOX_ASKED) {
 		*ask_r = true;
 		return true;
 	}
 	if (known && !collect_quiet(session->state, &box->known, session->keep, box->validity,
 				    box->next, &quiet, err))
 		return false;
-	box->at = quiet ? BOX_QUIET : BOX_WAITING;
+	box->at = quiet ? WALK_BOX_QUIET : WALK_BOX_WAITING;
 	if (quiet)
 		box->counts.exists = box->exists;
 	return true;
@@ -607,35 +427,35 @@ static bool decide(struct box *box, bool *ask_r, struct err *err)
 
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp((*(struct box *const *)a)->name, (*(struct box *const *)b)->name);
+	return strcmp((*(struct walk_box *const *)a)->name, (*(struct walk_box *const *)b)->name);
 }
 
 static enum walk_is decide_all(struct walk *walk, struct source *source, struct err *err)
 {
 	const char **names = mem_new(walk->count + 1, sizeof *names);
-	struct box *one = NULL;
+	struct walk_box *one = NULL;
 	size_t count = 0;
 	bool fine = true;
 
 	for (size_t i = 0; fine && i < walk->count; i++) {
 		bool ask;
 
-		fine = decide(walk->boxes[i], &ask, err);
+		fine = decide(walk, walk->boxes[i], &ask, err);
 		if (!ask)
 			continue;
 		one = walk->boxes[i];
-		one->at = BOX_ASKED;
+		one->at = WALK_BOX_ASKED;
 		names[count++] = one->name;
 	}
 	/* To open a single one costs no more than to ask. */
 	if (count == 1)
-		one->at = BOX_WAITING;
+		one->at = WALK_BOX_WAITING;
 	else if (count)
 		source_status(source, names, count);
 	walk->before = 0;
 	walk->begun = count < 2;
 	if (walk->count)
-		qsort(walk->boxes, walk->count, sizeof(struct box *),
+		qsort(walk->boxes, walk->count, sizeof(struct walk_box *),
 		      walk->begun ? by_rank : compare_names);
 	free(names);
 	return fine ? WALK_FINE : WALK_FAILED;
@@ -643,16 +463,16 @@ static enum walk_is decide_all(struct walk *walk, struct source *source, struct 
 
 static int by_name(const void *name, const void *box)
 {
-	return strcmp(name, (*(struct box *const *)box)->name);
+	return strcmp(name, (*(struct walk_box *const *)box)->name);
 }
 
 static void on_status(struct walk *walk, const struct source_event *ev)
 {
-	struct box **found =
-	    bsearch(ev->name, walk->boxes, walk->count, sizeof(struct box *), by_name);
+	struct walk_box **found =
+	    bsearch(ev->name, walk->boxes, walk->count, sizeof(struct walk_box *), by_name);
 	struct err err;
 
-	if (!found || (*found)->at != BOX_ASKED)
+	if (!found || (*found)->at != WALK_BOX_ASKED)
 		return;
 	if (!ev->refused) {
 		told(*found, ev);
@@ -662,7 +482,7 @@ static void on_status(struct walk *walk, const struct source_event *ev)
 		ev->name);
 	err_server(&err, ev->text, strlen(ev->text));
 	problem(walk, &err);
-	(*found)->at = BOX_CLOSED;
+	(*found)->at = WALK_BOX_CLOSED;
 }
 
 /* The server's list is whole. */
@@ -684,7 +504,7 @@ static enum walk_is listed(struct walk *walk, struct source *source, const struc
 enum walk_is walk_event(struct walk *walk, struct source *source, enum source_what what,
 			const struct source_event *ev, struct err *err)
 {
-	struct box *box = walk->at_work ? walk->boxes[walk->current] : NULL;
+	struct walk_box *box = walk->at_work ? walk->boxes[walk->current] : NULL;
 
 	if (what == SOURCE_MAILBOX)
 		return on_mailbox(walk, ev, err);
@@ -713,16 +533,16 @@ static enum walk_is next(struct walk *walk, struct err *err)
 	enum walk_is is = WALK_FINE;
 
 	while (!walk->at_work && walk->current < walk->count) {
-		struct box *box = walk->boxes[walk->current];
+		struct walk_box *box = walk->boxes[walk->current];
 
-		if (box->at == BOX_WAITING) {
-			is = box_open(box, err);
+		if (box->at == WALK_BOX_WAITING) {
+			is = walk_box_open(box, err);
 			if (is != WALK_FINE)
 				return is;
 			if (err->kind)
 				problem(walk, err);
 		}
-		walk->at_work = box->at == BOX_OPEN && !box->closing;
+		walk->at_work = box->at == WALK_BOX_OPEN && !box->closing;
 		if (!walk->at_work)
 			walk->current++;
 	}
@@ -731,7 +551,7 @@ static enum walk_is next(struct walk *walk, struct err *err)
 
 static void leave(struct walk *walk)
 {
-	box_leave(walk->boxes[walk->current]);
+	walk_box_leave(walk->boxes[walk->current]);
 	walk->at_work = false;
 	walk->current++;
 }
@@ -739,7 +559,7 @@ static void leave(struct walk *walk)
 /* Goes one step on with the box at work. False: it must be waited for. */
 static bool advance(struct walk *walk, struct source *source)
 {
-	struct box *box = walk->boxes[walk->current];
+	struct walk_box *box = walk->boxes[walk->current];
 
 	switch (collect_at(box->collect)) {
 	case COLLECT_READY:
@@ -769,7 +589,7 @@ enum walk_is walk_follow(struct walk *walk, struct source *source, bool *over_r,
 	*over_r = false;
 	if (!walk->begun || walk->over)
 		return WALK_FINE;
-	reap(walk);
+	(void)walk_idle(walk);
 	do {
 		enum walk_is is = next(walk, err);
 
@@ -784,16 +604,11 @@ enum walk_is walk_follow(struct walk *walk, struct source *source, bool *over_r,
 
 /* ---- reporting ----------------------------------------------------------------------------- */
 
-static const struct collect_counts *counts_of(const struct box *box)
-{
-	return box->collect ? collect_counts(box->collect) : &box->counts;
-}
-
 void walk_counts(const struct walk *walk, struct collect_counts *sum_r)
 {
 	memset(sum_r, 0, sizeof *sum_r);
 	for (size_t i = 0; i < walk->count; i++) {
-		const struct collect_counts *add = counts_of(walk->boxes[i]);
+		const struct collect_counts *add = walk_box_counts(walk->boxes[i]);
 
 		sum_r->fresh += add->fresh;
 		sum_r->fetched += add->fetched;
@@ -816,15 +631,15 @@ void walk_report(struct walk *walk, struct session_report *report)
 	walk->shown = mem_resize(walk->shown, walk->count + 1, sizeof *walk->shown);
 	walk->unmatched = mem_resize(walk->unmatched, items + 1, sizeof *walk->unmatched);
 	for (size_t i = 0; i < walk->count; i++) {
-		const struct box *box = walk->boxes[i];
+		const struct walk_box *box = walk->boxes[i];
 
 		if (box->rank != PATTERN_NONE)
 			walk->shown[shown++] = (struct session_mailbox){
 			    .name = box->name,
 			    .attributes = box->attributes,
-			    .quiet = box->at == BOX_QUIET,
-			    .looked = box->at == BOX_QUIET || box->selected,
-			    .counts = *counts_of(box)};
+			    .quiet = box->at == WALK_BOX_QUIET,
+			    .looked = box->at == WALK_BOX_QUIET || box->selected,
+			    .counts = *walk_box_counts(box)};
 	}
 	for (size_t i = 0; walk->listed && i < items; i++)
 		if (!walk->hits[i] && (pattern_is_wild(walk->session->mailboxes[i]) ||
