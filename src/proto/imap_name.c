@@ -199,7 +199,7 @@ static bool add_levels(const struct imap_space *space, struct buf *name, const s
 		char c = (char)text->data[i];
 
 		fine &= c != '/' || !space->delimiter || space->delimiter == '/';
-		buf_append(name, c == space->delimiter ? "/" : &c, 1);
+		buf_append(name, space->delimiter && c == space->delimiter ? "/" : &c, 1);
 	}
 	return fine;
 }
