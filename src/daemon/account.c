@@ -6,6 +6,7 @@
 
 #include "deliver/maildir.h"
 #include "deliver/mda.h"
+#include "io/digest.h"
 #include "io/tls.h"
 #include "proto/imap.h"
 #include "proto/pop3.h"
@@ -18,6 +19,8 @@
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
 	ACCOUNT_HANDSHAKE_MS = 30000,
+	ACCOUNT_NAME_MAX = 200, /* octets of a mailbox's name within a path */
+	ACCOUNT_KEPT_MAX = 150, /* and what is kept of a longer one */
 };
 
 struct trust {
@@ -115,7 +118,7 @@ static struct tls_trust *trust_of(struct account_shared *shared, const char *ca_
 }
 
 /* The hierarchy becomes dots, as in Maildir++; what could climb, hide or confuse is escaped. */
-static void escape_mailbox(struct buf *out, const char *mailbox)
+static void escape_all(struct buf *out, const char *mailbox)
 {
 	for (const char *c = mailbox; *c; c++) {
 		unsigned char octet = (unsigned char)*c;
@@ -127,6 +130,32 @@ static void escape_mailbox(struct buf *out, const char *mailbox)
 		else
 			buf_printf(out, "%%%02X", octet);
 	}
+}
+
+/* A component of a path has an end (255 octets, and the Maildir's reader may add to it): the
+ * beginning of a long name stays, and what tells it from others follows "%-", which no escaped name
+ * holds. */
+static void escape_mailbox(struct buf *out, const char *mailbox)
+{
+	struct buf whole = {0};
+	char digest[DIGEST_TEXT + 1];
+	size_t kept = ACCOUNT_KEPT_MAX;
+
+	escape_all(&whole, mailbox);
+	if (whole.len <= ACCOUNT_NAME_MAX) {
+		buf_append(out, whole.data, whole.len);
+		buf_free(&whole);
+		return;
+	}
+	digest_text(mailbox, strlen(mailbox), digest);
+	while (kept && (whole.data[kept] & 0xc0) == 0x80)
+		kept--;
+	for (size_t i = kept - 2; i < kept; i++)
+		if (whole.data[i] == '%')
+			kept = i;
+	buf_append(out, whole.data, kept);
+	buf_printf(out, "%%-%s", digest);
+	buf_free(&whole);
 }
 
 void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox)

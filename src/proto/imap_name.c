@@ -249,7 +249,7 @@ static const char *read_name(const struct imap_space *space, const char *wire, s
 	if (!why && name->len - from > IMAP_NAME_MAX)
 		why = "it is too long";
 	if (!why && !comes_back(space, plain, wire, len))
-		why = "it is not written as modified UTF-7 (RFC 3501) is to be";
+		why = "it is not in the form that RFC 3501 demands";
 	return why;
 }
 
