@@ -6,6 +6,7 @@
 
 #include "commit_fixture.h"
 #include "proto/source_ops.h"
+#include "util/log.h"
 
 static struct walk *walk;
 static struct source source;
@@ -121,6 +122,7 @@ static void begin(const char *const *items)
 static void setup(void)
 {
 	commit_setup();
+	log_set_level(LOG_LEVEL_ERROR);
 	source = (struct source){.ops = &source_ops};
 	session = (struct session_params){.loop = loop,
 					  .committer = committer,
