@@ -10,7 +10,8 @@
 
 struct account_shared;
 
-/* Opens the state and starts the committer. config is borrowed. NULL on failure. */
+/* Opens the state and starts the committer. config is borrowed, and outlives it. NULL on failure.
+ */
 struct account_shared *account_shared_new(const struct config *config, struct err *err);
 
 /* False: something is stuck for which exit() would wait; leave by _exit(). */
@@ -21,6 +22,7 @@ struct state *account_state(struct account_shared *shared);
 
 struct account_visit {
 	bool look_only;
+	bool mark_all; /* fetch, deliver and remove nothing: what is there counts as known */
 	bool retry_now;
 	void (*on_progress)(void *ctx, struct session *session,
 			    const struct collect_counts *counts);

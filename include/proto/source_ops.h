@@ -20,8 +20,10 @@ struct source_ops {
 	void (*respond)(struct source *, const char *base64);
 	void (*login)(struct source *, const char *user, const char *password);
 	void (*select)(struct source *, const char *mailbox, bool writing);
-	void (*list)(struct source *, uint32_t from, bool sizes);
+	void (*list)(struct source *, uint32_t from, unsigned wants);
 	void (*fetch)(struct source *, const struct source_set *set);
+	void (*headers)(struct source *, const struct source_set *set);
+	void (*present)(struct source *, const struct source_set *set);
 	void (*remove)(struct source *, const struct source_set *set);
 	void (*finish)(struct source *);
 };

@@ -187,6 +187,13 @@ static json_t *visit_json(const char *event, const struct config_account *accoun
 	return object;
 }
 
+static void json_left(json_t *object, const struct collect_counts *counts)
+{
+	json_object_set_new(object, "left", number(counts->left));
+	json_object_set_new(object, "put_off", number(counts->put_off));
+	json_object_set_new(object, "skipped", number(counts->skipped));
+}
+
 static const char *destination(const struct config_account *account)
 {
 	return account->maildir ? account->maildir : account->mda[0];
@@ -205,6 +212,17 @@ static void print_destination(const struct config_account *account)
 	} else {
 		fputs(destination(account), stdout);
 	}
+}
+
+/* What stays on the server, and why. */
+static void print_left(const struct collect_counts *counts)
+{
+	if (counts->left)
+		printf(", %llu too large", (unsigned long long)counts->left);
+	if (counts->put_off)
+		printf(", %llu left for the next poll", (unsigned long long)counts->put_off);
+	if (counts->skipped)
+		printf(", %llu left alone", (unsigned long long)counts->skipped);
 }
 
 static void visit_text(const struct config_account *account, const struct session_report *report)
@@ -231,6 +249,7 @@ static void visit_text(const struct config_account *account, const struct sessio
 		printf(", %llu waiting in the spool", (unsigned long long)counts->waiting);
 	if (counts->quarantined)
 		printf(", %llu in the quarantine", (unsigned long long)counts->quarantined);
+	print_left(counts);
 	if (report->connected) {
 		printf("\n%*s", INDENT, "");
 		print_security(report->security.line, INDENT);
@@ -257,6 +276,8 @@ void report_visit(const struct cmd_options *options, const struct config_account
 	json_object_set_new(object, "removed", number(counts->removable));
 	json_object_set_new(object, "waiting", number(counts->waiting));
 	json_object_set_new(object, "quarantined", number(counts->quarantined));
+	json_object_set_new(object, "recognised", number(counts->recognised));
+	json_left(object, counts);
 	json_object_set_new(object, "destination", json_string(destination(account)));
 	print_json(object);
 }
@@ -299,13 +320,17 @@ static void test_text(const struct config_account *account, const struct session
 		print_words("server offers", buf_string(&shown));
 		buf_free(&shown);
 	}
+	if (report->warning)
+		print_words("warning", report->warning);
 	for (size_t i = 0; !report->err.kind && i < report->mailbox_count; i++) {
 		const struct collect_counts *counts = &report->mailbox_counts[i];
 
 		printf("    mailbox       %s: %llu on the server, %llu would be fetched, %llu "
-		       "would be removed\n",
+		       "would be removed",
 		       report->mailboxes[i], (unsigned long long)counts->exists,
 		       (unsigned long long)counts->fresh, (unsigned long long)counts->removable);
+		print_left(counts);
+		putchar('\n');
 	}
 	if (report->err.kind)
 		printf("    failed        %s\n", report->err.words);
@@ -334,9 +359,11 @@ void report_test(const struct cmd_options *options, const struct config_account 
 		json_object_set_new(mailbox, "exists", number(counts->exists));
 		json_object_set_new(mailbox, "would_fetch", number(counts->fresh));
 		json_object_set_new(mailbox, "would_remove", number(counts->removable));
+		json_left(mailbox, counts);
 		json_array_append_new(mailboxes, mailbox);
 	}
 	json_object_set_new(object, "mailboxes", mailboxes);
+	json_object_set_new(object, "warning", json_text(report->warning ? report->warning : ""));
 	print_json(object);
 }
 
@@ -361,6 +388,7 @@ static void status_json(const struct config_account *account, const struct state
 	    object, "waiting",
 	    number(counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED]));
 	json_object_set_new(object, "quarantined", number(counts[STATE_QUARANTINED]));
+	json_object_set_new(object, "left", number(counts[STATE_OVERSIZE]));
 	json_object_set_new(object, "encryption", json_text(visit->encryption));
 	json_object_set_new(object, "mechanism", json_text(visit->mechanism));
 	json_object_set_new(object, "certificate_expires", json_time(visit->expires));
@@ -405,6 +433,8 @@ static void status_text(const struct config_account *account, const struct state
 		printf(", %llu waiting in the spool", (unsigned long long)waiting);
 	if (counts[STATE_QUARANTINED])
 		printf(", %llu in the quarantine", (unsigned long long)counts[STATE_QUARANTINED]);
+	if (counts[STATE_OVERSIZE])
+		printf(", %llu too large", (unsigned long long)counts[STATE_OVERSIZE]);
 	putchar('\n');
 	if (*visit->encryption) {
 		printf("    encryption    ");

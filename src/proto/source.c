@@ -21,7 +21,7 @@ void source_free(struct source **source)
 enum source_what source_next(struct source *source, struct source_event *ev)
 {
 	*ev = (struct source_event){
-	    .key = "", .mechanisms = "", .capabilities = "", .text = "", .code = ""};
+	    .key = "", .id = "", .mechanisms = "", .capabilities = "", .text = "", .code = ""};
 	if (!source->out.len)
 		source->out_secret = false;
 	if (source->err.kind != ERR_NONE)
@@ -84,14 +84,24 @@ void source_select(struct source *source, const char *mailbox, bool writing)
 	source->ops->select(source, mailbox, writing);
 }
 
-void source_list(struct source *source, uint32_t from, bool sizes)
+void source_list(struct source *source, uint32_t from, unsigned wants)
 {
-	source->ops->list(source, from, sizes);
+	source->ops->list(source, from, wants);
 }
 
 void source_fetch(struct source *source, const struct source_set *set)
 {
 	source->ops->fetch(source, set);
+}
+
+void source_headers(struct source *source, const struct source_set *set)
+{
+	source->ops->headers(source, set);
+}
+
+void source_present(struct source *source, const struct source_set *set)
+{
+	source->ops->present(source, set);
 }
 
 void source_remove(struct source *source, const struct source_set *set)

@@ -12,6 +12,7 @@
 
 #include "session/login.h"
 #include "session/outcome.h"
+#include "session/renamed.h"
 #include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -52,6 +53,8 @@ struct session {
 	bool hasten;
 	struct collect **collects;
 	struct state_lock **locks;
+	struct state_lock **old_locks; /* of mailboxes that are adopted */
+	uint32_t allowance;
 	const char **names;
 	struct collect_counts *counts;
 	size_t current;
@@ -141,6 +144,10 @@ static void add_counts(struct collect_counts *sum, const struct collect_counts *
 	sum->waiting += add->waiting;
 	sum->quarantined += add->quarantined;
 	sum->removable += add->removable;
+	sum->left += add->left;
+	sum->skipped += add->skipped;
+	sum->put_off += add->put_off;
+	sum->recognised += add->recognised;
 	sum->exists += add->exists;
 }
 
@@ -313,6 +320,10 @@ static void on_ready(struct session *session, const struct source_event *ev)
 		 session->report.security.mechanism);
 	buf_text(&session->capabilities, ev->capabilities);
 	session->report.capabilities = buf_string(&session->capabilities);
+	session->report.warning =
+	    retention_warning(&session->params.retention, session->report.capabilities);
+	if (session->report.warning)
+		log_notice("%s: %s", session->params.account, session->report.warning);
 	outcome_received(&session->received, &session->params, &session->report.security);
 	collect_start(current(session), session->source, buf_string(&session->received));
 }
@@ -361,6 +372,9 @@ static void on_finish_done(struct session *session, const struct source_event *e
 	}
 	crash_point("session-finished");
 	session->said_goodbye = true;
+	for (size_t i = 0; i < session->params.mailbox_count; i++)
+		if (session->collects[i])
+			collect_confirm(session->collects[i]);
 	end(session);
 }
 
@@ -607,6 +621,7 @@ static bool open_mailbox(struct session *session, size_t i, struct err *err)
 				.host = params->conn.host,
 				.mailbox = params->mailboxes[i].name};
 	struct state_mailbox mailbox;
+	int64_t inherits = 0;
 
 	err_clear(err);
 	if (!state_mailbox(params->state, &key, &mailbox, err))
@@ -618,24 +633,34 @@ static bool open_mailbox(struct session *session, size_t i, struct err *err)
 	/* Whoever held the lock may have moved on meanwhile. */
 	if (!state_mailbox(params->state, &key, &mailbox, err))
 		return false;
+	if (!renamed_from(params->state, &key, &mailbox, params->is_configured, params->configured,
+			  &inherits, err))
+		return false;
+	if (inherits && !params->look_only &&
+	    !(session->old_locks[i] = state_lock(params->state, inherits, err)))
+		return false;
 	if (!i)
 		session->mailbox = mailbox;
-	session->collects[i] =
-	    collect_new(&(struct collect_params){.loop = params->loop,
-						 .committer = params->committer,
-						 .state = params->state,
-						 .key = key,
-						 .mailbox = mailbox,
-						 .sink = params->mailboxes[i].sink,
-						 .keep = params->keep,
-						 .max_attempts = params->max_attempts,
-						 .keys_return = params->keys_return,
-						 .look_only = params->look_only,
-						 .retry_now = params->retry_now,
-						 .on_step = on_step,
-						 .on_problem = on_problem,
-						 .on_progress = on_progress,
-						 .ctx = session});
+	session->collects[i] = collect_new(
+	    &(struct collect_params){.loop = params->loop,
+				     .committer = params->committer,
+				     .state = params->state,
+				     .key = key,
+				     .mailbox = mailbox,
+				     .sink = params->mailboxes[i].sink,
+				     .retention = params->retention,
+				     .allowance = params->max_messages ? &session->allowance : NULL,
+				     .max_attempts = params->max_attempts,
+				     .keys_return = params->keys_return,
+				     .look_only = params->look_only,
+				     .mark_all = params->mark_all,
+				     .first_skip = params->first_skip && !session->before.succeeded,
+				     .inherits = inherits,
+				     .retry_now = params->retry_now,
+				     .on_step = on_step,
+				     .on_problem = on_problem,
+				     .on_progress = on_progress,
+				     .ctx = session});
 	return true;
 }
 
@@ -691,6 +716,8 @@ struct session *session_new(const struct session_params *params)
 		session->trouble = *params->trouble;
 	session->collects = mem_new(params->mailbox_count, sizeof(struct collect *));
 	session->locks = mem_new(params->mailbox_count, sizeof(struct state_lock *));
+	session->old_locks = mem_new(params->mailbox_count, sizeof(struct state_lock *));
+	session->allowance = params->max_messages;
 	session->names = mem_new(params->mailbox_count, sizeof *session->names);
 	session->counts = mem_new(params->mailbox_count, sizeof *session->counts);
 	for (size_t i = 0; i < params->mailbox_count; i++) {
@@ -723,6 +750,7 @@ void session_free(struct session **session_p)
 
 		collect_free(&session->collects[i]);
 		state_unlock(&session->locks[i]);
+		state_unlock(&session->old_locks[i]);
 		if (sink)
 			sink->ops->free(sink);
 		/* NOLINTNEXTLINE(performance-no-int-to-ptr): held as const, and ours to free. */
@@ -732,6 +760,7 @@ void session_free(struct session **session_p)
 	free((void *)(uintptr_t)session->params.mailboxes);
 	free(session->collects);
 	free(session->locks);
+	free(session->old_locks);
 	free(session->names);
 	free(session->counts);
 	buf_free(&session->received);
