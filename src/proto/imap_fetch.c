@@ -12,7 +12,7 @@
 
 #include "util/str.h"
 
-enum { SET_ROOM = SOURCE_COMMAND_MAX - 200 };
+enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
 
 #define HEADERS "BODY[HEADER.FIELDS"
 
