@@ -37,6 +37,7 @@ static bool found_one(void *ctx, uint32_t validity, const struct state_row *row)
 bool collect_wants_writing(struct collect *collect, bool *writing_r, struct err *err)
 {
 	const struct retention *retention = &collect->params.retention;
+	int64_t before;
 
 	*writing_r = false;
 	if (collect->params.look_only || collect->params.mark_all ||
@@ -46,8 +47,12 @@ bool collect_wants_writing(struct collect *collect, bool *writing_r, struct err 
 		*writing_r = true;
 		return true;
 	}
-	return state_due(collect->params.state, collect->params.mailbox.id,
-			 retention_before(retention, time(NULL)), found_one, writing_r, err);
+	before = retention_before(retention, time(NULL));
+	return state_due(collect->params.state, collect->params.mailbox.id, before, found_one,
+			 writing_r, err) &&
+	       (!collect->params.inherits ||
+		state_due(collect->params.state, collect->params.inherits, before, found_one,
+			  writing_r, err));
 }
 
 static bool add_due(void *ctx, uint32_t validity, const struct state_row *row)
