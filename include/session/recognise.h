@@ -20,8 +20,8 @@ struct recognise_params {
 	uint32_t validity; /* the present one, whose rows are left out; of the mailbox */
 
 	/* Rows that are about to be adopted (batch_adopt()), and under which validity: those of
-	 * another mailbox, or of this one. 0: none. Of this one those that are not settled take
-	 * part, too, though they stay where they are. */
+	 * another mailbox, but for those that are only taken, or of this one. 0: none. Of this one
+	 * those that are not settled take part, too, though they stay where they are. */
 	int64_t adopted;
 	uint32_t adopted_as;
 };

@@ -68,12 +68,15 @@ static bool add(void *ctx, uint32_t validity, const struct state_row *row)
 	return true;
 }
 
+/* What was taken at another place may not have arrived, which nobody has looked for yet: rather
+ * twice than lost. */
 static bool add_adopted(void *ctx, uint32_t validity, const struct state_row *row)
 {
 	struct recognise *recognise = ctx;
 
 	(void)validity;
-	add_row(recognise, recognise->params.adopted_as, row);
+	if (row->is != STATE_TAKEN)
+		add_row(recognise, recognise->params.adopted_as, row);
 	return true;
 }
 

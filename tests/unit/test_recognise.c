@@ -177,6 +177,7 @@ START_TEST(rows_that_are_about_to_be_adopted)
 	known(0, "a", "d1", STATE_DELIVERED);
 	known(0, "b", "d2", STATE_WAITING);
 	known(0, "c", "d3", STATE_REMOVED);
+	known(0, "t", "d4", STATE_TAKEN);
 	ck_assert(state_commit(state, &err));
 	recognise = recognise_new(
 	    &(struct recognise_params){
@@ -196,6 +197,7 @@ START_TEST(rows_that_are_about_to_be_adopted)
 	    &err);
 	ck_assert_str_eq(key_of(recognise_digest(recognise, "d3", 0, 0, &validity)), "c");
 	ck_assert_uint_eq(validity, 0);
+	ck_assert_ptr_null(recognise_digest(recognise, "d4", 0, 0, &validity));
 	recognise_free(&recognise);
 }
 END_TEST
