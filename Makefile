@@ -110,7 +110,7 @@ e2e fault: $(BUILD)/deps-check
 
 bench: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-bench
-	@$(PYTHON) tests/bench/bench.py
+	@$(PYTHON) tests/bench/bench.py $(ONLY)
 
 # ---- building the tests ----------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@
 
 enum config_protocol { CONFIG_IMAP, CONFIG_POP3 };
 enum config_tls { CONFIG_STARTTLS, CONFIG_IMPLICIT };
+enum config_keep { CONFIG_KEEP, CONFIG_REMOVE, CONFIG_KEEP_FOR };
+enum config_first_run { CONFIG_FIRST_ALL, CONFIG_FIRST_SKIP };
 
 /* Where the value of an option was given. line 0: nowhere, it is the default. */
 struct config_origin {
@@ -39,7 +41,11 @@ struct config_account {
 	char *auth;		/* "AUTO", "LOGIN-COMMAND", or a SASL mechanism, in upper case */
 	struct secret password; /* or the token; SECRET_NONE where client_cert is enough */
 	char **mailboxes;	/* NULL at the end; IMAP only; default INBOX */
-	bool keep;
+	enum config_keep keep;
+	uint64_t keep_ms;      /* with CONFIG_KEEP_FOR, since the delivery */
+	uint64_t max_size;     /* octets; 0: no limit */
+	uint32_t max_messages; /* in one poll; 0: no limit */
+	enum config_first_run first_run;
 	uint32_t max_attempts;
 	uint64_t timeout_ms;
 	char *maildir; /* path with %{mailbox} not yet filled in; or NULL */

@@ -18,13 +18,15 @@ enum option_type {
 	OPTION_SWITCH,	  /* one of two words, stored as bool: true for the second */
 	OPTION_MECHANISM, /* one of a list of words in any case, stored as string in upper case */
 	OPTION_BOOL,
-	OPTION_NUMBER,	       /* uint32_t */
-	OPTION_PORT,	       /* uint16_t */
-	OPTION_DURATION,       /* 30s 5m 1h 30d; stored in milliseconds */
-	OPTION_MAILBOXES,      /* a list of strings, or one string */
-	OPTION_ARGV,	       /* a list of strings, at least one */
-	OPTION_PINS,	       /* a list of strings, or one string */
-	OPTION_SECRET,	       /* these are stored in one struct secret: the secret itself, */
+	OPTION_KEEP,	  /* true, false or a duration: two fields, enum config_keep and keep_ms */
+	OPTION_NUMBER,	  /* uint32_t */
+	OPTION_PORT,	  /* uint16_t */
+	OPTION_DURATION,  /* 30s 5m 1h 30d; stored in milliseconds */
+	OPTION_SIZE,	  /* 50M; octets, in a uint64_t */
+	OPTION_MAILBOXES, /* a list of strings, or one string */
+	OPTION_ARGV,	  /* a list of strings, at least one */
+	OPTION_PINS,	  /* a list of strings, or one string */
+	OPTION_SECRET,	  /* these are stored in one struct secret: the secret itself, */
 	OPTION_SECRET_FILE,    /* the path of a file that holds it, */
 	OPTION_SECRET_COMMAND, /* the argv of a command that prints it, */
 	OPTION_SECRET_TOKEN,   /* the argv of a command that prints an OAuth token, */
@@ -41,7 +43,7 @@ struct option {
 	const char *name;
 	size_t offset; /* of the field in struct config or struct config_account; 0 for a section */
 	const char *fallback; /* the default as YAML would say it; NULL: none */
-	uint64_t least, most; /* range of numbers and durations */
+	uint64_t least, most; /* range of numbers, durations and sizes */
 	const char *choices;  /* words, one space between, for the types that choose */
 	const char *help;     /* one line, for people */
 };

@@ -10,7 +10,8 @@
 
 struct account_shared;
 
-/* Opens the state and starts the committer. config is borrowed. NULL on failure. */
+/* Opens the state and starts the committer. config is borrowed, and outlives it. NULL on failure.
+ */
 struct account_shared *account_shared_new(const struct config *config, struct err *err);
 
 /* False: something is stuck for which exit() would wait; leave by _exit(). */

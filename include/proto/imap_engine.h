@@ -6,7 +6,8 @@
  *     imap_command.c  how commands are written, and the trace
  *     imap_boxes.c    which mailboxes there are, and what lies in them
  *     imap_mailbox.c  select, list, remove
- *     imap_fetch.c    FETCH responses and the verb fetch
+ *     imap_fetch.c    FETCH responses and the verbs fetch and headers
+ *     imap_search.c   ids of messages in a list, and the verb present
  *
  * Commands in flight stand in im->sent and are answered in that order. A verb is a job; one is at
  * work at a time, and its feed() sends whatever may be sent. Events wait in a short queue that is
@@ -29,9 +30,10 @@ enum {
 	IMAP_FETCHES_MAX = 2, /* commands of a fetch or remove in flight */
 	IMAP_CHALLENGES_MAX = 16,
 	IMAP_CAPABILITIES_MAX = 8192,
-	IMAP_LISTED_MAX = 4194304,   /* messages of a mailbox */
-	IMAP_BOXES_MAX = 20000,	     /* mailboxes of an account */
-	IMAP_BOXES_OCTETS = 8388608, /* of their names and attributes together */
+	IMAP_LISTED_MAX = 4194304,	  /* messages of a mailbox */
+	IMAP_IDS_MAX = 128 * 1024 * 1024, /* octets of all their ids */
+	IMAP_BOXES_MAX = 20000,		  /* mailboxes of an account */
+	IMAP_BOXES_OCTETS = 8388608,	  /* of their names and attributes together */
 	IMAP_CODE_MAX = 64
 };
 
@@ -49,6 +51,7 @@ enum imap_step {
 	IMAP_STEP_SELECT,
 	IMAP_STEP_LIST,
 	IMAP_STEP_FETCH,
+	IMAP_STEP_PRESENT,
 	IMAP_STEP_STORE,
 	IMAP_STEP_EXPUNGE,
 	IMAP_STEP_LOGOUT,
@@ -76,13 +79,13 @@ struct imap_job {
 	bool started;
 	bool login; /* auth: LOGIN, not AUTHENTICATE */
 	bool writing;
-	bool sizes;
-	char *name;   /* mechanism, user, mailbox */
-	char *secret; /* initial response, password */
+	unsigned wants; /* list */
+	char *name;	/* mechanism, user, mailbox */
+	char *secret;	/* initial response, password */
 	uint32_t from;
 	char **names; /* mailboxes, status; NULL at the end */
 	uint32_t *numbers;
-	unsigned char *answered; /* fetch: for each of numbers */
+	unsigned char *answered; /* fetch, present: for each of numbers */
 	size_t count;
 	size_t said;  /* numbers[0..said), or names, stand in commands that were sent */
 	size_t heard; /* numbers[0..heard) stand in commands that were answered */
@@ -97,6 +100,7 @@ struct imap_box; /* a mailbox: imap_boxes.c */
 struct imap_listed {
 	uint64_t octets;
 	uint32_t uid;
+	uint32_t id; /* where it stands in im->ids, a string; 0: it has none */
 };
 
 /* Where a FETCH response stands. */
@@ -105,9 +109,10 @@ struct imap_message {
 	uint64_t octets;
 	uint64_t size; /* RFC822.SIZE */
 	bool sized;
-	bool streaming; /* BEGIN was said */
-	bool taking;	/* the octets that come are of that body, not of another one */
-	bool empty;	/* a body came, without an octet */
+	struct imap_span id; /* EMAILID or X-GM-MSGID, without what tells them apart */
+	bool streaming;	     /* BEGIN was said */
+	bool taking;	     /* the octets that come are of that body, not of another one */
+	bool empty;	     /* a body came, without an octet */
 	struct imap_token *quoted;
 	time_t date;
 };
@@ -150,6 +155,7 @@ struct imap {
 	struct imap_listed *listed;
 	size_t listed_count;
 	size_t listed_room;
+	struct buf ids;
 
 	enum source_what whats[IMAP_EVENTS_MAX];
 	struct err failure; /* told once the events before it are */
@@ -174,6 +180,7 @@ struct imap {
 	bool bye;
 	bool writable;
 	bool unsorted; /* listed is not in order, or has doubles */
+	bool searched; /* ESEARCH came for the oldest command in flight */
 	bool strayed;  /* a body came that could not be matched to a message */
 	char key[16];
 	char code[IMAP_CODE_MAX];
@@ -292,15 +299,40 @@ void imap_mailbox_code(struct imap *im, const struct imap_line *line);
 void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t number);
 
 /* A FETCH response for a list that is under way. */
-void imap_list_note(struct imap *im, uint32_t uid, bool sized, uint64_t octets);
+void imap_list_note(struct imap *im, const struct imap_message *message);
+
+/* ---- imap_search.c ------------------------------------------------------------------------- */
+
+/* What the server can name a message by in every numbering: the item of FETCH, or NULL; and the
+ * letter that its kind has in source_event.id. */
+const char *imap_id_item(const struct imap *im, char *letter_r);
+
+/* Keeps an id, if it is one, and returns where (struct imap_listed); 0 if not. */
+uint32_t imap_id_keep(struct imap *im, struct imap_span id);
+
+void imap_present_feed(struct imap *im, struct imap_job *job);
+void imap_present_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+
+/* A message that is there: from a FETCH response, while present is under way. */
+void imap_present_note(struct imap *im, uint32_t uid);
+
+/* "* ESEARCH ..." */
+void imap_esearch(struct imap *im, const struct imap_line *line);
 
 /* ---- imap_fetch.c -------------------------------------------------------------------------- */
 
+/* Fetch and headers. */
 void imap_fetch_feed(struct imap *im, struct imap_job *job);
 void imap_fetch_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
 
 /* A FETCH response, or a part of it, as the parser gave it. */
 void imap_fetch_part(struct imap *im, enum imap_what what, const struct imap_line *line);
+/* Where in the job at work a uid stands that was said and is not answered; NULL if nowhere. */
+unsigned char *imap_awaited(struct imap *im, uint32_t uid);
+
+/* The name of a body that the job at work asks for: "BODY[]", or that of the headers. */
+bool imap_is_body(const struct imap *im, const struct imap_token *name);
+
 void imap_fetch_octets(struct imap *im, const struct imap_line *line);
 
 #endif

@@ -32,12 +32,14 @@ enum pop3_state {
 	POP3_UIDL,
 	POP3_LIST,
 	POP3_RETR,
+	POP3_TOP,
 	POP3_DELE,
 	POP3_QUIT,
 	POP3_TLS,	/* until the driver says that TLS runs */
 	POP3_CHALLENGE, /* until the driver answers it; then POP3_AUTH again */
 	POP3_UNFIT,	/* a login that cannot be sent: DONE, refused */
 	POP3_MISSING,	/* GONE */
+	POP3_NEVER,	/* DONE, refused, of a verb that this server cannot do; its number */
 	POP3_REPORT,	/* LISTED for each, DONE of list */
 	POP3_DONE,	/* of the verb whose number it has */
 	POP3_STATES
@@ -51,7 +53,7 @@ struct pop3_sent {
 struct pop3_verb {
 	struct pop3_verb *next;
 	enum source_verb kind;
-	bool sizes;
+	unsigned wants; /* list */
 	unsigned step;
 	uint32_t *numbers;
 	size_t count;
@@ -155,14 +157,16 @@ void pop3_login(struct source *source, const char *user, const char *password);
 
 /* ---- pop3_visit.c -------------------------------------------------------------------------- */
 
-pop3_answer pop3_on_stat, pop3_on_uidl, pop3_on_retr, pop3_on_dele, pop3_on_quit;
+pop3_answer pop3_on_stat, pop3_on_uidl, pop3_on_retr, pop3_on_top, pop3_on_dele, pop3_on_quit;
 pop3_line pop3_line_uidl, pop3_line_list;
 pop3_end pop3_end_uidl, pop3_body_more;
-pop3_mark pop3_mark_missing, pop3_mark_report, pop3_mark_done;
+pop3_mark pop3_mark_missing, pop3_mark_never, pop3_mark_report, pop3_mark_done;
 
 void pop3_select(struct source *source, const char *mailbox, bool writing);
-void pop3_list(struct source *source, uint32_t from, bool sizes);
+void pop3_list(struct source *source, uint32_t from, unsigned wants);
 void pop3_fetch(struct source *source, const struct source_set *set);
+void pop3_headers(struct source *source, const struct source_set *set);
+void pop3_present(struct source *source, const struct source_set *set);
 void pop3_remove(struct source *source, const struct source_set *set);
 void pop3_finish(struct source *source);
 

@@ -44,6 +44,7 @@ bool pop3_fits_line(const char *s);
 struct pop3_capa {
 	bool stls;
 	bool pipelining;
+	bool top;
 	bool user;
 	bool sasl;
 	unsigned lines;

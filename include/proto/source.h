@@ -14,9 +14,9 @@
  *
  * Order of a visit:
  *     START_TLS -> tls_started · AUTH_OFFERED -> auth/login (CHALLENGE -> respond)* -> READY, or
- *     DONE{auth, refused} -> auth again · then verbs: select, list, fetch, remove, finish.
- *     Every verb ends with one DONE (or, for select that succeeds, SELECTED then DONE). After the
- *     DONE of finish nothing more comes but NEED_VERB.
+ *     DONE{auth, refused} -> auth again · then verbs: select, list, fetch, headers, present,
+ * remove, finish. Every verb ends with one DONE (or, for select that succeeds, SELECTED then DONE).
+ * After the DONE of finish nothing more comes but NEED_VERB.
  *
  * Verbs queue; the engine alone decides what it pipelines.
  */
@@ -52,7 +52,7 @@ enum source_what {
 			    cannot be used, text says why; what is set serves to show it */
 	SOURCE_STATUS,	 /* name, validity, next, exists; refused: the server does not tell, text */
 	SOURCE_SELECTED, /* validity, next (0: not said), exists, read_only */
-	SOURCE_LISTED,	 /* number, key, octets (0: not known) */
+	SOURCE_LISTED,	 /* number, key, octets (0: not known), id */
 	SOURCE_BEGIN,	 /* a message begins: octets announced (0: not known). The number may be 0
 			    when it is not known yet (IMAP: UID may follow the body). */
 	SOURCE_CHUNK,	 /* bytes of it, as they came: CRLF line ends, dot-stuffing undone */
@@ -75,6 +75,8 @@ enum source_verb {
 	SOURCE_VERB_SELECT,
 	SOURCE_VERB_LIST,
 	SOURCE_VERB_FETCH,
+	SOURCE_VERB_HEADERS,
+	SOURCE_VERB_PRESENT,
 	SOURCE_VERB_REMOVE,
 	SOURCE_VERB_FINISH,
 	SOURCE_VERBS
@@ -86,6 +88,8 @@ struct source_event {
 	uint32_t number; /* IMAP: the UID. POP3: the message number of this session */
 	const char *key; /* what the state remembers it by. IMAP: the UID in decimal. POP3: the
 			    UIDL; the nth occurrence of an equal UIDL (n > 1) has " n" behind it */
+	const char *id;	 /* what the server knows a message by in every mailbox and numbering: "E"
+			    and  its EMAILID (RFC 8474), "G" and its X-GM-MSGID, or "" */
 	uint64_t octets;
 	time_t date; /* END: INTERNALDATE in UTC; 0 where the protocol has none */
 	const unsigned char *bytes;
@@ -184,13 +188,26 @@ void source_status(struct source *source, const char *const *names, size_t count
  * not used, and next is 0. */
 void source_select(struct source *source, const char *mailbox, bool writing);
 
-/* All messages with number >= from (POP3: all). sizes: octets are wanted too (IMAP asks for
- * RFC822.SIZE only then; POP3 gives them where LIST did). IMAP never reports numbers below from,
- * though servers send them for n:* . */
-void source_list(struct source *source, uint32_t from, bool sizes);
+enum {
+	SOURCE_LIST_SIZES = 1, /* octets: IMAP asks for RFC822.SIZE, POP3 for LIST */
+	SOURCE_LIST_IDS = 2    /* id, where the server has any */
+};
+
+/* All messages with number >= from (POP3: all); wants: which of the above. IMAP never reports
+ * numbers below from, though servers send them for n:* . */
+void source_list(struct source *source, uint32_t from, unsigned wants);
 
 /* BEGIN CHUNK* END, GONE or REFUSED for each, in the server's order; then DONE. */
 void source_fetch(struct source *source, const struct source_set *set);
+
+/* As fetch, but of each message only a header that holds at least its Message-ID, Date and From,
+ * and END's octets are those of the header. POP3: TOP; where the server has none, DONE is refused.
+ */
+void source_headers(struct source *source, const struct source_set *set);
+
+/* IMAP: GONE for each of them that is not there any more, by ESEARCH (RFC 4731) where the server
+ * has it; then DONE. POP3, where a listing tells: DONE is refused. */
+void source_present(struct source *source, const struct source_set *set);
 
 /* IMAP: \Deleted, then UID EXPUNGE (with UIDPLUS or IMAP4rev2 only). POP3: DELE. */
 void source_remove(struct source *source, const struct source_set *set);

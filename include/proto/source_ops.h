@@ -14,6 +14,7 @@
 /* An event in which nothing is set. */
 #define SOURCE_EVENT_EMPTY                                                                         \
 	((struct source_event){.key = "",                                                          \
+			       .id = "",                                                           \
 			       .mechanisms = "",                                                   \
 			       .capabilities = "",                                                 \
 			       .name = "",                                                         \
@@ -34,8 +35,10 @@ struct source_ops {
 	void (*mailboxes)(struct source *, const char *const *items, size_t count);
 	void (*status)(struct source *, const char *const *names, size_t count);
 	void (*select)(struct source *, const char *mailbox, bool writing);
-	void (*list)(struct source *, uint32_t from, bool sizes);
+	void (*list)(struct source *, uint32_t from, unsigned wants);
 	void (*fetch)(struct source *, const struct source_set *set);
+	void (*headers)(struct source *, const struct source_set *set);
+	void (*present)(struct source *, const struct source_set *set);
 	void (*remove)(struct source *, const struct source_set *set);
 	void (*finish)(struct source *);
 };

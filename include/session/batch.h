@@ -59,6 +59,16 @@ void batch_mark(struct batch *batch, uint32_t validity, const char *key, enum st
 
 void batch_forget(struct batch *batch, uint32_t validity, const char *key);
 
+/* state_gone(), state_forget_gone(), state_put_checked() of the batch's mailbox. */
+void batch_gone(struct batch *batch, uint32_t validity, const char *key, int64_t gone);
+void batch_forget_gone(struct batch *batch, int64_t before);
+void batch_checked(struct batch *batch, int64_t begun, int64_t checked);
+
+/* Rows that only recognise from now on, under a validity that the server never gives: those of
+ * another mailbox, which is left as if it had never been visited; or the settled ones of this one
+ * (its letters are under way). Before all other changes of the batch. */
+void batch_adopt(struct batch *batch, int64_t from, uint32_t validity);
+
 /* A file of the sink that goes once the rows are durable; a letter of the sink that moves into the
  * quarantine before the rows say so. */
 void batch_discard(struct batch *batch, const char *name);

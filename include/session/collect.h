@@ -7,6 +7,7 @@
 
 #include "proto/source.h"
 #include "session/batch.h"
+#include "session/retention.h"
 
 struct collect;
 
@@ -17,10 +18,17 @@ struct collect_params {
 	struct state_key key; /* strings are borrowed */
 	struct state_mailbox mailbox;
 	struct sink *sink; /* borrowed */
-	bool keep;
+	struct retention retention;
+	uint32_t *allowance; /* how many messages the visit may still fetch; NULL: no limit. What
+				is fetched is taken off. */
 	uint32_t max_attempts;
 	bool keys_return; /* plan.h */
 	bool look_only;	  /* test: list and count, change nothing, recover nothing */
+	bool mark_all; /* what is there, and not known, counts as known: nothing is fetched, handed
+			  over or removed. sink is NULL. */
+	bool first_skip;  /* the same if nothing is known of the mailbox yet */
+	int64_t inherits; /* another mailbox, of a host that the account had before: what is known
+			     of it recognises messages here, and moves here; 0: none */
 	bool retry_now;	  /* letters that wait in the spool are tried whatever their next_try */
 
 	/* The collect has got further: see collect_at(). Called from the loop, never from within a
@@ -50,17 +58,23 @@ struct collect_counts {
 	uint64_t octets;  /* of them */
 	uint64_t waiting; /* put off, in the spool */
 	uint64_t quarantined;
-	uint64_t removable; /* look_only: how many a visit would remove, or were removed */
-	uint64_t exists;    /* on the server */
+	uint64_t removable;  /* look_only: how many a visit would remove, or were removed */
+	uint64_t left;	     /* too large, left on the server */
+	uint64_t skipped;    /* left alone as if they were known: first_skip, mark_all */
+	uint64_t put_off;    /* beyond the allowance, left for the next visit */
+	uint64_t recognised; /* under another numbering: not fetched, or not delivered again */
+	uint64_t exists;     /* on the server */
 };
 
 /* True if a visit left something of the mailbox unfinished: only opening it can end that. */
 bool collect_unfinished(struct state *state, int64_t mailbox, bool *unfinished_r, struct err *err);
 
 /* True if there is nothing to do in the mailbox: the server has it under the same validity and with
- * no uid that we do not know, nothing is unfinished, and nothing is due for removal. */
-bool collect_quiet(struct state *state, const struct state_mailbox *mailbox, bool keep,
-		   uint32_t validity, uint32_t next, bool *quiet_r, struct err *err);
+ * no uid that we do not know, nothing is unfinished, and retention_due() has nothing for it. now:
+ * Unix time. */
+bool collect_quiet(struct state *state, const struct state_mailbox *mailbox,
+		   const struct retention *retention, uint32_t validity, uint32_t next, int64_t now,
+		   bool *quiet_r, struct err *err);
 
 /* Begins with recovery at once. Never fails itself. */
 struct collect *collect_new(const struct collect_params *params);
@@ -95,6 +109,9 @@ void collect_abort(struct collect *collect);
 
 /* True when nothing is under way any more. */
 bool collect_idle(const struct collect *collect);
+
+/* The end of the session was confirmed: POP3's removals count. */
+void collect_confirm(struct collect *collect);
 
 /* What the end of the visit makes durable: marks, "next", and the removals if the server confirmed
  * them. To be committed by the session; NULL if there is nothing. */

@@ -41,9 +41,8 @@ void intake_drop(struct intake *intake);
 /* False if no message has begun. */
 bool intake_has_message(const struct intake *intake);
 
-/* All octets of the message came: the digest of its Message-ID, Date and From; "" if it has none.
- */
-void intake_recognition(struct intake *intake, char mark_r[DIGEST_TEXT + 1]);
+/* The digest of the Message-ID, Date and From that came so far; "" if none did. */
+void intake_recognition(struct intake *intake, char digest_r[DIGEST_TEXT + 1]);
 
 /* Ends the letter: fills in the X-Mailhaul-Id, which is the same each time the message with this
  * validity and key is delivered, and sets the file's time (0: leaves it). The letter is the

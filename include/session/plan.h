@@ -14,9 +14,9 @@
 struct plan;
 
 struct plan_params {
-	bool keep;     /* delivered messages stay on the server */
-	uint32_t next; /* the mailbox's "next" so far: where the listing began */
-	uint32_t end;  /* UIDNEXT as the server gave it; 0: not known */
+	int64_t removable; /* what was delivered then or before may go: retention_before() */
+	uint32_t next;	   /* the mailbox's "next" so far: where the listing began */
+	uint32_t end;	   /* UIDNEXT as the server gave it; 0: not known */
 	/* A key that was removed and is listed again belongs to a new message (POP3, RFC 1939
 	 * section 7 lets a UIDL be used again after the removal). */
 	bool keys_return;
@@ -25,37 +25,64 @@ struct plan_params {
 struct plan *plan_new(const struct plan_params *params);
 void plan_free(struct plan **plan);
 
-/* One listed message, in ascending order of numbers; lower or equal ones are ignored. key is
- * copied. It counts as new until plan_known(). */
-void plan_listed(struct plan *plan, uint32_t number, const char *key);
+/* One listed message, in ascending order of numbers; lower or equal ones are ignored. key and id
+ * (SOURCE_LISTED) are copied; octets may be 0. It counts as new until plan_known(). */
+void plan_listed(struct plan *plan, uint32_t number, const char *key, uint64_t octets,
+		 const char *id);
 
-/* How many were listed; the key of one, by index; what the state knows of it. */
+struct plan_message {
+	uint32_t number;
+	const char *key;
+	const char *id;	 /* "" if it has none */
+	uint64_t octets; /* as it was listed */
+	bool is_new;	 /* to be fetched, no outcome yet */
+};
+
+/* How many there are; one of them by index. It is the plan's until the next one is added. */
 size_t plan_count(const struct plan *plan);
-const char *plan_key_at(const struct plan *plan, size_t index);
-void plan_known(struct plan *plan, size_t index, enum state_is is);
+struct plan_message plan_at(const struct plan *plan, size_t index);
+
+/* What the state knows of one that was listed. */
+void plan_known(struct plan *plan, size_t index, const struct state_row *row);
 
 /* The listing is complete. Until then "next" does not move. */
 void plan_listing_done(struct plan *plan);
+bool plan_is_complete(const struct plan *plan);
 
-/* One delivered message that the listing did not cover (IMAP, below "next"), due for removal. */
+/* A message that the listing did not cover (IMAP, below "next"): delivered, and due for removal; or
+ * to be fetched after all. Neither holds "next" back: they have rows. */
 void plan_delivered(struct plan *plan, uint32_t number, const char *key);
+void plan_again(struct plan *plan, uint32_t number, const char *key, uint64_t octets);
+bool plan_is_beside(const struct plan *plan, uint32_t number);
 
-/* What is to be fetched; what may be removed by now, each number once over the plan's life. Owned
- * by the plan until the next call of the same function. */
-struct source_set plan_fetch(struct plan *plan);
+/* All that is new; or no more than so many of it, and the rest is left for the next visit. Owned by
+ * the plan until the next call of either or of plan_remove(). */
+struct source_set plan_new_ones(struct plan *plan);
+struct source_set plan_fetch(struct plan *plan, size_t most);
+
+/* How many plan_fetch() left. */
+size_t plan_put_off(const struct plan *plan);
+
+/* What may be removed by now, each number once over the plan's life. */
 struct source_set plan_remove(struct plan *plan);
 
 enum plan_outcome {
 	PLAN_COMING,	/* it came, and is on its way to the disk */
 	PLAN_TAKEN,	/* has a durable row: need not be fetched again */
-	PLAN_DELIVERED, /* and is delivered: may be removed unless kept */
+	PLAN_DELIVERED, /* and is delivered just now: may be removed if that is to be at once */
 	PLAN_LEFT	/* did not come: fetched at the next visit, if it is listed then */
 };
 
 void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome);
 
+/* It turned out to be a message that the state knows. */
+void plan_recognised(struct plan *plan, uint32_t number, const struct state_row *row);
+
 /* True if the number is to be fetched and has no outcome yet. */
 bool plan_wants(const struct plan *plan, uint32_t number);
+
+/* The server's id of a message; "" if it has none. */
+const char *plan_id(const struct plan *plan, uint32_t number);
 
 /* Every number below it is settled: what the mailbox's "next" may become. */
 uint32_t plan_next(const struct plan *plan);

@@ -48,6 +48,7 @@ struct session_report {
 	bool connected;
 	struct session_security security;
 	const char *capabilities;     /* what the server said it can do, after login; "" */
+	const char *warning;	      /* about what it does with what is to stay; NULL: none */
 	struct collect_counts counts; /* over all mailboxes */
 	size_t mailbox_count;
 	const struct session_mailbox *mailboxes;
@@ -71,13 +72,21 @@ struct session_params {
 	const char *const *mailboxes; /* items: see pattern.h */
 	size_t mailbox_count;
 	struct session_sinks sinks; /* copied */
-	bool keep;
+	struct retention retention;
+	uint32_t max_messages; /* fetched in this visit at most; 0: no limit */
+	bool first_skip;       /* the account's first visit leaves alone what is there */
 	uint32_t max_attempts;
+	bool mark_all;	/* collect.h */
 	bool look_only; /* test: change nothing */
 	bool retry_now; /* the user named the account */
 	/* Why the visit fails before it begins (a ca_file that is not there), which is told and
 	 * recorded like any other failure; copied. NULL or ERR_NONE: it begins. */
 	const struct err *trouble;
+
+	/* Is this the key of an account that is configured, whatever its mailbox? For a host that
+	 * was renamed. NULL: nothing is known of hosts. */
+	bool (*is_configured)(void *ctx, const struct state_key *key);
+	void *configured;
 
 	/* Something was fetched or delivered; for a progress bar. May be NULL. */
 	void (*on_progress)(void *ctx, struct session *session,

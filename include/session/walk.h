@@ -67,6 +67,9 @@ void walk_abort(struct walk *walk);
 /* True when nothing is under way any more. Frees what is over. */
 bool walk_idle(struct walk *walk);
 
+/* The server confirmed the end of the session: see collect_confirm(). */
+void walk_confirm(struct walk *walk);
+
 /* Calls commit with each batch of collect_last_batch() of the mailboxes that are still open. */
 void walk_last_batches(struct walk *walk, bool removals_confirmed,
 		       void (*commit)(void *ctx, struct batch *batch), void *ctx);

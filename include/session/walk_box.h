@@ -19,6 +19,7 @@ enum walk_box_at {
 
 struct walk_box {
 	const struct walk_params *params;
+	uint32_t *allowance; /* as in struct collect_params */
 	struct err *trouble; /* of the walk: why something could not be recorded */
 	char *name;
 	char *attributes;
@@ -27,6 +28,7 @@ struct walk_box {
 	uint32_t validity, next, exists; /* as the server told; validity 0: it did not */
 	struct state_mailbox known;	 /* id 0: it is not known */
 	struct state_lock *lock;
+	struct state_lock *old_lock; /* of the mailbox at another host, whose rows it adopts */
 	struct sink *sink;
 	struct collect *collect;
 	struct collect_counts counts; /* of a collect that is freed */
@@ -35,9 +37,9 @@ struct walk_box {
 	bool selected; /* the server opened it */
 };
 
-/* params and trouble are borrowed. */
+/* All but the name is borrowed. */
 struct walk_box *walk_box_new(const struct walk_params *params, const char *name,
-			      struct err *trouble);
+			      uint32_t *allowance, struct err *trouble);
 void walk_box_free(struct walk_box **box);
 
 /* The key under which the state has a mailbox of the account. */

@@ -110,11 +110,17 @@ struct state_row {
 	uint32_t attempts;
 	int64_t next_try; /* Unix time, with STATE_WAITING */
 	const char *name; /* of its letter; "" if none */
-	const char *mark; /* recognises the message after a change of UIDVALIDITY; "" if none */
+	const char *mark; /* recognises the message under another numbering, see below */
 	uint64_t octets;
 	int64_t date; /* INTERNALDATE; 0 if unknown */
 	int64_t gone; /* Unix time since when it is missing on the server; 0: it is not */
 };
+
+/*
+ * A mark has up to two parts, with a space between: what the server calls the message ("E" and its
+ * EMAILID, "G" and its X-GM-MSGID), and the digest of its Message-ID, Date and From, which is
+ * lower-case hexadecimal. Either may be missing; "" recognises nothing.
+ */
 
 /* ---- reading: on the loop ---- */
 
@@ -142,8 +148,8 @@ bool state_due(struct state *state, int64_t mailbox, int64_t before,
 	       bool (*each)(void *ctx, uint32_t validity, const struct state_row *row), void *ctx,
 	       struct err *err);
 
-/* Calls each row of any mailbox of the account with this mark, which begins with "G": those that
- * name a message in all its mailboxes (X-GM-MSGID) are indexed, others are not. */
+/* Calls each row of any mailbox of the account with this first part of the mark, which begins with
+ * "G": those that name a message in all its mailboxes (X-GM-MSGID) are indexed, others are not. */
 bool state_marked(struct state *state, int64_t account, const char *mark,
 		  bool (*each)(void *ctx, int64_t mailbox, uint32_t validity,
 			       const struct state_row *row),
@@ -237,8 +243,9 @@ bool state_put_checked(struct state *state, int64_t mailbox, int64_t begun, int6
 /* Gives a mailbox another name; fails if its account has one of that name. */
 bool state_rename(struct state *state, int64_t mailbox, const char *name, struct err *err);
 
-/* Moves all rows of a mailbox to another (or the same) one, under this validity: one that the
- * server never gives (IMAP 0, POP3 above 0) makes them rows that only recognise. */
+/* Moves all rows of a mailbox to another one, under this validity: one that the server never gives
+ * (IMAP 0, POP3 above 0) makes them rows that only recognise. Within the same mailbox only those
+ * that are settled. */
 bool state_adopt(struct state *state, int64_t from, int64_t to, uint32_t validity, struct err *err);
 
 bool state_put_mailbox(struct state *state, int64_t mailbox, uint32_t validity, uint32_t next,

@@ -304,6 +304,13 @@ static json_t *visit_json(const char *event, const struct config_account *accoun
 	return object;
 }
 
+static void json_left(json_t *object, const struct collect_counts *counts)
+{
+	json_object_set_new(object, "left", number(counts->left));
+	json_object_set_new(object, "put_off", number(counts->put_off));
+	json_object_set_new(object, "skipped", number(counts->skipped));
+}
+
 static const char *destination(const struct config_account *account)
 {
 	return account->maildir ? account->maildir : account->mda[0];
@@ -322,6 +329,17 @@ static void print_destination(const struct config_account *account)
 	} else {
 		fputs(destination(account), stdout);
 	}
+}
+
+/* What stays on the server, and why. */
+static void print_left(const struct collect_counts *counts)
+{
+	if (counts->left)
+		printf(", %llu too large", (unsigned long long)counts->left);
+	if (counts->put_off)
+		printf(", %llu left for the next poll", (unsigned long long)counts->put_off);
+	if (counts->skipped)
+		printf(", %llu left alone", (unsigned long long)counts->skipped);
 }
 
 static void visit_text(const struct config_account *account, const struct session_report *report)
@@ -348,6 +366,7 @@ static void visit_text(const struct config_account *account, const struct sessio
 		printf(", %llu waiting in the spool", (unsigned long long)counts->waiting);
 	if (counts->quarantined)
 		printf(", %llu in the quarantine", (unsigned long long)counts->quarantined);
+	print_left(counts);
 	if (report->connected) {
 		printf("\n%*s", INDENT, "");
 		print_security(report->security.line, INDENT);
@@ -374,6 +393,8 @@ void report_visit(const struct cmd_options *options, const struct config_account
 	json_object_set_new(object, "removed", number(counts->removable));
 	json_object_set_new(object, "waiting", number(counts->waiting));
 	json_object_set_new(object, "quarantined", number(counts->quarantined));
+	json_object_set_new(object, "recognised", number(counts->recognised));
+	json_left(object, counts);
 	json_object_set_new(object, "destination", json_string(destination(account)));
 	print_json(object);
 }
@@ -423,9 +444,11 @@ static void test_mailbox(const struct session_mailbox *mailbox)
 		print_visible(mailbox->attributes);
 		putchar(')');
 	}
-	printf(": %llu on the server, %llu would be fetched, %llu would be removed\n",
+	printf(": %llu on the server, %llu would be fetched, %llu would be removed",
 	       (unsigned long long)counts->exists, (unsigned long long)counts->fresh,
 	       (unsigned long long)counts->removable);
+	print_left(counts);
+	putchar('\n');
 }
 
 static void test_text(const struct config_account *account, const struct session_report *report)
@@ -444,6 +467,8 @@ static void test_text(const struct config_account *account, const struct session
 		print_words("server offers", buf_string(&shown));
 		buf_free(&shown);
 	}
+	if (report->warning)
+		print_words("warning", report->warning);
 	for (size_t i = 0; i < report->mailbox_count; i++)
 		test_mailbox(&report->mailboxes[i]);
 	for (size_t i = 0; i < report->unmatched_count; i++)
@@ -480,6 +505,7 @@ void report_test(const struct cmd_options *options, const struct config_account 
 		json_object_set_new(mailbox, "exists", number(counts->exists));
 		json_object_set_new(mailbox, "would_fetch", number(counts->fresh));
 		json_object_set_new(mailbox, "would_remove", number(counts->removable));
+		json_left(mailbox, counts);
 		json_array_append_new(mailboxes, mailbox);
 	}
 	json_object_set_new(object, "mailboxes", mailboxes);
@@ -487,6 +513,7 @@ void report_test(const struct cmd_options *options, const struct config_account 
 	for (size_t i = 0; i < report->unmatched_count; i++)
 		json_array_append_new(unmatched, json_string(report->unmatched[i]));
 	json_object_set_new(object, "unmatched", unmatched);
+	json_object_set_new(object, "warning", json_text(report->warning ? report->warning : ""));
 	print_json(object);
 }
 
@@ -507,6 +534,7 @@ static void json_counts(json_t *object, const uint64_t counts[STATE_IS_END])
 	json_object_set_new(object, "delivered", number(delivered_of(counts)));
 	json_object_set_new(object, "waiting", number(waiting_of(counts)));
 	json_object_set_new(object, "quarantined", number(counts[STATE_QUARANTINED]));
+	json_object_set_new(object, "left", number(counts[STATE_OVERSIZE]));
 }
 
 static void status_json(const struct config_account *account, const struct state_visit *visit,
@@ -563,6 +591,8 @@ static void print_counts(const uint64_t counts[STATE_IS_END])
 		printf(", %llu waiting in the spool", (unsigned long long)waiting);
 	if (counts[STATE_QUARANTINED])
 		printf(", %llu in the quarantine", (unsigned long long)counts[STATE_QUARANTINED]);
+	if (counts[STATE_OVERSIZE])
+		printf(", %llu too large", (unsigned long long)counts[STATE_OVERSIZE]);
 	putchar('\n');
 }
 

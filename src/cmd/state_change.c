@@ -383,7 +383,7 @@ static void marked(struct visits *visits, const struct config_account *account,
 		   struct state_visit *after)
 {
 	const struct cmd_options *options = visits_options(visits);
-	uint64_t count = report->counts.fresh;
+	uint64_t count = report->counts.skipped;
 
 	(void)before;
 	(void)after;

@@ -267,8 +267,11 @@ static void read_scalar(struct config_loader *l, const struct target *t,
 		complain(l, t, node, err.words);
 		return;
 	}
-	if (option->type == OPTION_BOOL && node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-		err_set(&err, ERR_CONFIG, "%s must be true or false, without quotes", option->name);
+	if ((option->type == OPTION_BOOL ||
+	     (option->type == OPTION_KEEP && !strpbrk(text, "0123456789"))) &&
+	    node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		err_set(&err, ERR_CONFIG, "%s must be true or false%s, without quotes",
+			option->name, option->type == OPTION_KEEP ? ", or a duration" : "");
 	else if (config_value_text(option, text, node->data.scalar.length, false, &err) &&
 		 config_value_set(option, t->fields, text, &l->base, &err))
 		return;

@@ -247,7 +247,7 @@ static void check_mda(struct config_report *report, struct config_draft *draft, 
 			       "%s would run what is filled in, which strangers write, as a "
 			       "command; pass it behind as an argument of its own, for \"$1\"",
 			       name);
-	if (whole && !strcmp(name, "procmail") && !draft->account->keep)
+	if (whole && !strcmp(name, "procmail") && draft->account->keep == CONFIG_REMOVE)
 		config_warning(
 		    report, at,
 		    "account \"%s\": procmail does not flush mail to the disk, and keep: "

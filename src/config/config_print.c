@@ -64,8 +64,36 @@ static void show_duration(struct config_shown *shown, uint64_t ms)
 	show_text(shown, shown->room);
 }
 
-static void show_number(struct config_shown *shown, uint64_t number)
+static void show_keep(struct config_shown *shown, const struct config_account *account)
 {
+	if (account->keep == CONFIG_KEEP_FOR) {
+		show_duration(shown, account->keep_ms);
+		return;
+	}
+	shown->shape = CONFIG_TRUTH;
+	shown->truth = account->keep == CONFIG_KEEP;
+}
+
+/* The largest unit that leaves nothing over, as people write it. */
+static void show_size(struct config_shown *shown, uint64_t octets)
+{
+	static const char units[] = "KMG";
+	size_t unit = 0;
+
+	if (!octets)
+		return;
+	for (; unit < sizeof units - 1 && octets % 1024 == 0; unit++)
+		octets /= 1024;
+	snprintf(shown->room, sizeof shown->room, "%llu%.*s", (unsigned long long)octets, unit > 0,
+		 units + (unit ? unit - 1 : 0));
+	show_text(shown, shown->room);
+}
+
+/* Where an option has no default, 0 says that it was not given. */
+static void show_number(struct config_shown *shown, const struct option *option, uint64_t number)
+{
+	if (!number && !option->fallback)
+		return;
 	shown->number = number;
 	shown->shape = CONFIG_NUMBER;
 }
@@ -115,11 +143,17 @@ void config_print_value(const struct option *option, const void *fields,
 		shown_r->shape = CONFIG_TRUTH;
 		shown_r->truth = *(const bool *)at;
 		break;
+	case OPTION_KEEP:
+		show_keep(shown_r, fields);
+		break;
+	case OPTION_SIZE:
+		show_size(shown_r, *(const uint64_t *)at);
+		break;
 	case OPTION_NUMBER:
-		show_number(shown_r, *(const uint32_t *)at);
+		show_number(shown_r, option, *(const uint32_t *)at);
 		break;
 	case OPTION_PORT:
-		show_number(shown_r, *(const uint16_t *)at);
+		show_number(shown_r, option, *(const uint16_t *)at);
 		break;
 	case OPTION_DURATION:
 		show_duration(shown_r, *(const uint64_t *)at);

@@ -111,7 +111,8 @@ static bool set_choice(const struct option *option, void *at, const char *text, 
 	int place = word_place(option->choices, text, false);
 
 	_Static_assert(sizeof(enum config_tls) == sizeof(unsigned) &&
-			   sizeof(enum config_protocol) == sizeof(unsigned),
+			   sizeof(enum config_protocol) == sizeof(unsigned) &&
+			   sizeof(enum config_first_run) == sizeof(unsigned),
 		       "choices are stored as unsigned");
 	if (place < 0)
 		return not_a_choice(option, text, err);
@@ -156,17 +157,10 @@ static bool duration(const char *text, uint64_t *number_r, uint64_t *unit_r)
 
 static bool set_bool(const struct option *option, bool *at, const char *text, struct err *err)
 {
-	uint64_t number, unit;
-
 	if (str_same(text, "true") || str_same(text, "false")) {
 		*at = str_same(text, "true");
 		return true;
 	}
-	if (!strcmp(option->name, "keep") && duration(text, &number, &unit))
-		return err_set(err, ERR_CONFIG,
-			       "keep must be true or false; this version cannot remove messages "
-			       "after a time (\"%.80s\")",
-			       text);
 	return err_set(err, ERR_CONFIG, "%s must be true or false, not \"%.80s\"", option->name,
 		       text);
 }
@@ -227,6 +221,65 @@ static bool set_duration(const struct option *option, uint64_t *at, const char *
 		buf_string(&range), text);
 	buf_free(&range);
 	return false;
+}
+
+static bool set_keep(const struct option *option, struct config_account *account, const char *text,
+		     struct err *err)
+{
+	uint64_t number, unit;
+	uint64_t ms = 0;
+
+	if (str_same(text, "true") || str_same(text, "false")) {
+		account->keep = str_same(text, "true") ? CONFIG_KEEP : CONFIG_REMOVE;
+		account->keep_ms = 0;
+		return true;
+	}
+	if (!duration(text, &number, &unit) && text[strspn(text, DIGITS)])
+		return err_set(err, ERR_CONFIG,
+			       "%s must be true, false, or a duration, as 30d, not \"%.80s\"",
+			       option->name, text);
+	if (!set_duration(option, &ms, text, err))
+		return false;
+	account->keep = CONFIG_KEEP_FOR;
+	account->keep_ms = ms;
+	return true;
+}
+
+/* Powers of 1024, in the letter's either case; octets without one. */
+static bool size_number(const char *text, uint64_t *octets_r)
+{
+	static const char units[] = "KMG";
+	size_t digits = strspn(text, DIGITS);
+	unsigned shift = 0;
+
+	if (text[digits]) {
+		char letter[2] = {text[digits] & ~0x20, 0};
+
+		if (!letter[0] || text[digits + 1] || !strstr(units, letter))
+			return false;
+		shift = 10 * (unsigned)(strchr(units, letter[0]) - units + 1);
+	}
+	if (!str_number(text, digits, UINT64_MAX >> shift, octets_r))
+		return false;
+	*octets_r <<= shift;
+	return true;
+}
+
+static bool set_size(const struct option *option, uint64_t *at, const char *text, struct err *err)
+{
+	uint64_t octets = 0;
+
+	if (!size_number(text, &octets))
+		return err_set(err, ERR_CONFIG,
+			       "%s must be a whole number, in octets or with K, M or G, as 50M, "
+			       "not \"%.80s\"",
+			       option->name, text);
+	if (octets < option->least || octets > option->most)
+		return err_set(err, ERR_CONFIG, "%s must be from %lluK to %lluG, not \"%.80s\"",
+			       option->name, (unsigned long long)(option->least >> 10),
+			       (unsigned long long)(option->most >> 30), text);
+	*at = octets;
+	return true;
 }
 
 /* ---- hosts ---- */
@@ -633,11 +686,15 @@ bool config_value_set(const struct option *option, void *fields, const char *tex
 		return set_mechanism(option, at, text, err);
 	case OPTION_BOOL:
 		return set_bool(option, at, text, err);
+	case OPTION_KEEP:
+		return set_keep(option, fields, text, err);
 	case OPTION_NUMBER:
 	case OPTION_PORT:
 		return set_number(option, at, text, err);
 	case OPTION_DURATION:
 		return set_duration(option, at, text, err);
+	case OPTION_SIZE:
+		return set_size(option, at, text, err);
 	case OPTION_SECRET:
 	case OPTION_SECRET_FILE:
 	case OPTION_SECRET_NAME:

@@ -10,7 +10,11 @@
 
 #include <string.h>
 
-enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+/* Milliseconds; octets. */
+#define MINUTE ((uint64_t)60 * 1000)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KILO   1024
 
 #define TOP(field)     offsetof(struct config, field)
 #define ACCOUNT(field) offsetof(struct config_account, field)
@@ -56,8 +60,14 @@ const struct option option_table[] = {
      "a command that prints an OAuth token, for oauthbearer and xoauth2"},
     {OPTION_ACCOUNT, OPTION_MAILBOXES, "mailboxes", ACCOUNT(mailboxes), "INBOX", 0, 0, NULL,
      "the mailboxes to collect: names, patterns, and \"!\" to take away (imap)"},
-    {OPTION_ACCOUNT, OPTION_BOOL, "keep", ACCOUNT(keep), "true", 0, 0, NULL,
-     "whether messages stay on the server"},
+    {OPTION_ACCOUNT, OPTION_KEEP, "keep", ACCOUNT(keep), "true", MINUTE, 3650 * DAY, NULL,
+     "whether messages stay on the server, or how long after their delivery"},
+    {OPTION_ACCOUNT, OPTION_SIZE, "max_size", ACCOUNT(max_size), NULL, KILO, (uint64_t)1 << 50,
+     NULL, "larger messages are left on the server"},
+    {OPTION_ACCOUNT, OPTION_NUMBER, "max_messages", ACCOUNT(max_messages), NULL, 1, 1000000, NULL,
+     "how many messages one poll fetches at most"},
+    {OPTION_ACCOUNT, OPTION_CHOICE, "first_run", ACCOUNT(first_run), "all", 0, 0, "all skip",
+     "what the first poll does with the messages that are there already"},
     {OPTION_ACCOUNT, OPTION_NUMBER, "max_attempts", ACCOUNT(max_attempts), "5", 1, 1000, NULL,
      "failed deliveries after which a message is quarantined"},
     {OPTION_ACCOUNT, OPTION_DURATION, "timeout", ACCOUNT(timeout_ms), "180s", 1000, HOUR, NULL,

@@ -15,6 +15,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
@@ -31,6 +32,7 @@ struct trust {
 };
 
 struct account_shared {
+	const struct config *config;
 	struct loop *loop;
 	struct state *state;
 	struct committer *committer;
@@ -42,6 +44,7 @@ struct account_shared *account_shared_new(const struct config *config, struct er
 {
 	struct account_shared *shared = mem_new(1, sizeof *shared);
 
+	shared->config = config;
 	shared->loop = loop_new(err);
 	if (shared->loop)
 		shared->state = state_open(config->state_dir, err);
@@ -250,6 +253,31 @@ static struct conn_params connection(const struct config_account *account, struc
 	};
 }
 
+static struct retention retention_of(const struct config_account *account)
+{
+	static const enum retention_keep keeps[] = {[CONFIG_KEEP] = RETENTION_KEEP,
+						    [CONFIG_REMOVE] = RETENTION_REMOVE,
+						    [CONFIG_KEEP_FOR] = RETENTION_KEEP_FOR};
+
+	return (struct retention){.keep = keeps[account->keep],
+				  .keep_for = (int64_t)(account->keep_ms / 1000),
+				  .max_size = account->max_size};
+}
+
+static bool is_configured(void *ctx, const struct state_key *key)
+{
+	const struct account_shared *shared = ctx;
+
+	for (unsigned i = 0; i < shared->config->count; i++) {
+		const struct config_account *account = shared->config->accounts[i];
+
+		if (!strcmp(account_protocol(account), key->protocol) &&
+		    !strcmp(account->user, key->user) && !strcasecmp(account->host, key->host))
+			return true;
+	}
+	return false;
+}
+
 static struct session *begin(struct account_shared *shared, const struct config_account *account,
 			     const struct account_visit *visit, struct tls_trust *trust,
 			     const struct err *trouble)
@@ -261,30 +289,36 @@ static struct session *begin(struct account_shared *shared, const struct config_
 	while (mailboxes[count])
 		count++;
 
-	return session_new(&(struct session_params){.loop = shared->loop,
-						    .committer = shared->committer,
-						    .keyring = shared->keyring,
-						    .state = shared->state,
-						    .account = account->name,
-						    .protocol = account_protocol(account),
-						    .source_new = imap ? imap_new : pop3_new,
-						    .keys_return = !imap,
-						    .conn = connection(account, trust),
-						    .user = account->user,
-						    .auth = account->auth,
-						    .secret = &account->password,
-						    .mailboxes = mailboxes,
-						    .mailbox_count = count,
-						    .sinks = {make_for, shared, account},
-						    .keep = account->keep,
-						    .max_attempts = account->max_attempts,
-						    .look_only = visit->look_only,
-						    .retry_now = visit->retry_now,
-						    .trouble = trouble,
-						    .on_progress = visit->on_progress,
-						    .on_outcome = visit->on_outcome,
-						    .on_end = visit->on_end,
-						    .ctx = visit->ctx});
+	return session_new(
+	    &(struct session_params){.loop = shared->loop,
+				     .committer = shared->committer,
+				     .keyring = shared->keyring,
+				     .state = shared->state,
+				     .account = account->name,
+				     .protocol = account_protocol(account),
+				     .source_new = imap ? imap_new : pop3_new,
+				     .keys_return = !imap,
+				     .conn = connection(account, trust),
+				     .user = account->user,
+				     .auth = account->auth,
+				     .secret = &account->password,
+				     .mailboxes = mailboxes,
+				     .mailbox_count = count,
+				     .sinks = {make_for, shared, account},
+				     .retention = retention_of(account),
+				     .max_messages = account->max_messages,
+				     .first_skip = account->first_run == CONFIG_FIRST_SKIP,
+				     .max_attempts = account->max_attempts,
+				     .mark_all = visit->mark_all,
+				     .look_only = visit->look_only,
+				     .is_configured = is_configured,
+				     .configured = shared,
+				     .retry_now = visit->retry_now,
+				     .trouble = trouble,
+				     .on_progress = visit->on_progress,
+				     .on_outcome = visit->on_outcome,
+				     .on_end = visit->on_end,
+				     .ctx = visit->ctx});
 }
 
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
@@ -293,8 +327,6 @@ struct session *account_begin(struct account_shared *shared, const struct config
 	struct err trouble = {.kind = ERR_NONE};
 	struct tls_trust *trust = trust_of(shared, account, &trouble);
 
-	if (visit->mark_all)
-		(void)err_set(&trouble, ERR_INTERNAL, "no visit marks what is on the server");
 	return begin(shared, account, visit, trust, &trouble);
 }
 

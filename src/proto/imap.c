@@ -184,6 +184,7 @@ const struct imap_step_ops imap_steps[] = {
     [IMAP_STEP_SELECT] = {"the answer to SELECT", false, imap_select_answer},
     [IMAP_STEP_LIST] = {"the list of messages", false, imap_list_answer},
     [IMAP_STEP_FETCH] = {"the answer to UID FETCH", false, imap_fetch_answer},
+    [IMAP_STEP_PRESENT] = {"the answer to UID SEARCH", false, imap_present_answer},
     [IMAP_STEP_STORE] = {"the answer to UID STORE", false, imap_store_answer},
     [IMAP_STEP_EXPUNGE] = {"the answer to UID EXPUNGE", false, imap_expunge_answer},
     [IMAP_STEP_LOGOUT] = {"the answer to LOGOUT", true, answer_logout},
@@ -201,6 +202,8 @@ static const struct {
     [SOURCE_VERB_SELECT] = {IMAP_LOGGED_IN, imap_select_feed},
     [SOURCE_VERB_LIST] = {IMAP_LOGGED_IN, imap_list_feed},
     [SOURCE_VERB_FETCH] = {IMAP_LOGGED_IN, imap_fetch_feed},
+    [SOURCE_VERB_HEADERS] = {IMAP_LOGGED_IN, imap_fetch_feed},
+    [SOURCE_VERB_PRESENT] = {IMAP_LOGGED_IN, imap_present_feed},
     [SOURCE_VERB_REMOVE] = {IMAP_LOGGED_IN, imap_remove_feed},
     [SOURCE_VERB_FINISH] = {IMAP_CLEAR, finish_feed}, /* at any moment */
 };
@@ -276,6 +279,8 @@ static void on_untagged(struct imap *im, const struct imap_line *line)
 		imap_learn_line(im, line);
 	} else if (imap_boxes_line(im, line)) {
 		return;
+	} else if (imap_token_is(&line->tokens[0], "ESEARCH")) {
+		imap_esearch(im, line);
 	} else if (line->count > 1 && imap_token_number(&line->tokens[0], UINT32_MAX, &number)) {
 		imap_mailbox_number(im, line, (uint32_t)number);
 	}
@@ -356,6 +361,8 @@ static bool sweep(struct imap *im, struct source_event *ev, enum source_what *wh
 		if (*what_r == SOURCE_LISTED) {
 			imap_name(im, ev, im->listed[at].uid);
 			ev->octets = im->listed[at].octets;
+			if (im->listed[at].id)
+				ev->id = (const char *)im->ids.data + im->listed[at].id;
 			return true;
 		}
 		if (*what_r != SOURCE_REMOVED && job->answered[at])
@@ -371,6 +378,7 @@ static bool sweep(struct imap *im, struct source_event *ev, enum source_what *wh
 		free(im->listed);
 		im->listed = NULL;
 		im->listed_count = im->listed_room = 0;
+		buf_free(&im->ids);
 		imap_done(im);
 	}
 	im->sweep.active = false;
@@ -503,17 +511,27 @@ static void imap_select(struct source *source, const char *mailbox, bool writing
 	job->writing = writing;
 }
 
-static void imap_list(struct source *source, uint32_t from, bool sizes)
+static void imap_list(struct source *source, uint32_t from, unsigned wants)
 {
 	struct imap_job *job = job_add((struct imap *)source, SOURCE_VERB_LIST);
 
 	job->from = from;
-	job->sizes = sizes;
+	job->wants = wants;
 }
 
 static void imap_fetch(struct source *source, const struct source_set *set)
 {
 	job_set(job_add((struct imap *)source, SOURCE_VERB_FETCH), set);
+}
+
+static void imap_headers(struct source *source, const struct source_set *set)
+{
+	job_set(job_add((struct imap *)source, SOURCE_VERB_HEADERS), set);
+}
+
+static void imap_present(struct source *source, const struct source_set *set)
+{
+	job_set(job_add((struct imap *)source, SOURCE_VERB_PRESENT), set);
 }
 
 static void imap_remove(struct source *source, const struct source_set *set)
@@ -541,6 +559,7 @@ static void imap_free(struct source *source)
 	buf_free(&im->capabilities);
 	buf_free(&im->mechanisms);
 	free(im->listed);
+	buf_free(&im->ids);
 	free(im->program);
 	free(im->version);
 	free(im);
@@ -559,6 +578,8 @@ static const struct source_ops imap_ops = {
     .select = imap_select,
     .list = imap_list,
     .fetch = imap_fetch,
+    .headers = imap_headers,
+    .present = imap_present,
     .remove = imap_remove,
     .finish = imap_finish,
 };

@@ -158,18 +158,17 @@ void imap_say_enable(struct imap *im)
 }
 
 /* The quoted string that is a message's body. */
-static const struct imap_token *quoted_body(const struct imap_line *line)
+static const struct imap_token *quoted_body(const struct imap *im, const struct imap_line *line)
 {
 	for (size_t i = 1; i < line->count; i++)
-		if (line->tokens[i].kind == IMAP_QUOTED &&
-		    imap_token_is(&line->tokens[i - 1], "BODY[]"))
+		if (line->tokens[i].kind == IMAP_QUOTED && imap_is_body(im, &line->tokens[i - 1]))
 			return &line->tokens[i];
 	return NULL;
 }
 
 void imap_trace_line(struct imap *im, enum imap_what what, const struct imap_line *line)
 {
-	const struct imap_token *body = what == IMAP_LINE ? quoted_body(line) : NULL;
+	const struct imap_token *body = what == IMAP_LINE ? quoted_body(im, line) : NULL;
 	const char *who = line->rest ? "S: ..." : "S: ";
 	char size[48];
 

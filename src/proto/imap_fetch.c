@@ -1,6 +1,6 @@
 /*
- * imap_fetch: FETCH responses, and the verb fetch of the IMAP engine (RFC 3501 sections 6.4.5,
- * 6.4.8, 7.4.2).
+ * imap_fetch: FETCH responses, and the verbs fetch and headers of the IMAP engine (RFC 3501
+ * sections 6.4.5, 6.4.8, 7.4.2).
  *
  * Every FETCH is matched by its UID against what was asked and not yet answered, never by its
  * number or its place; its items may stand in any order. A body whose UID stands behind it is told
@@ -10,7 +10,11 @@
  */
 #include "proto/imap_engine.h"
 
+#include "util/str.h"
+
 enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
+
+#define HEADERS "BODY[HEADER.FIELDS"
 
 /* ---- the verb ------------------------------------------------------------------------------ */
 
@@ -25,7 +29,10 @@ void imap_fetch_feed(struct imap *im, struct imap_job *job)
 		buf_text(line, "UID FETCH ");
 		job->said +=
 		    imap_set(line, job->numbers + job->said, job->count - job->said, SET_ROOM);
-		buf_text(line, " (UID INTERNALDATE BODY.PEEK[])");
+		buf_text(line, job->verb == SOURCE_VERB_HEADERS
+				   ? " (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE "
+				     "FROM)])"
+				   : " (UID INTERNALDATE BODY.PEEK[])");
 		imap_send(im, 0);
 	}
 	if (!im->sent_count)
@@ -48,17 +55,19 @@ void imap_fetch_answer(struct imap *im, const struct imap_sent *sent, const stru
 	job->heard = sent->end;
 }
 
-/* Where in the job at work a uid stands that was asked for and is not answered; NULL if nowhere. */
-static unsigned char *awaited(struct imap *im, uint32_t uid)
+static bool asks_for_bodies(const struct imap *im)
+{
+	return im->jobs &&
+	       (im->jobs->verb == SOURCE_VERB_FETCH || im->jobs->verb == SOURCE_VERB_HEADERS) &&
+	       imap_is_sent(im, IMAP_STEP_FETCH);
+}
+
+unsigned char *imap_awaited(struct imap *im, uint32_t uid)
 {
 	struct imap_job *job = im->jobs;
-	size_t low;
-	size_t high;
+	size_t low = job->heard;
+	size_t high = job->said;
 
-	if (!job || job->verb != SOURCE_VERB_FETCH || !imap_is_sent(im, IMAP_STEP_FETCH))
-		return NULL;
-	low = job->heard;
-	high = job->said;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -70,6 +79,18 @@ static unsigned char *awaited(struct imap *im, uint32_t uid)
 			high = middle;
 	}
 	return NULL;
+}
+
+static unsigned char *awaited(struct imap *im, uint32_t uid)
+{
+	return asks_for_bodies(im) ? imap_awaited(im, uid) : NULL;
+}
+
+bool imap_is_body(const struct imap *im, const struct imap_token *name)
+{
+	if (im->jobs && im->jobs->verb == SOURCE_VERB_HEADERS)
+		return name->kind == IMAP_ATOM && str_begins(name->bytes, name->len, HEADERS);
+	return imap_token_is(name, "BODY[]");
 }
 
 /* ---- items --------------------------------------------------------------------------------- */
@@ -100,13 +121,27 @@ static bool item_body(struct imap_message *message, struct imap_token *value)
 	return true;
 }
 
-static bool item(struct imap_message *message, const struct imap_token *name,
-		 struct imap_token *value)
+/* EMAILID (M1), X-GM-MSGID 1: the value's only token. */
+static void item_id(struct imap_message *message, const struct imap_token *value,
+		    const struct imap_token *end)
 {
+	if (value->kind == IMAP_OPEN && ++value == end)
+		return;
+	if (value->kind == IMAP_ATOM)
+		message->id = (struct imap_span){value->bytes, value->len};
+}
+
+static bool item(struct imap *im, const struct imap_token *name, struct imap_token *value,
+		 const struct imap_token *end)
+{
+	struct imap_message *message = &im->message;
+
 	if (imap_token_is(name, "UID"))
 		return item_uid(message, value);
-	if (imap_token_is(name, "BODY[]"))
+	if (imap_is_body(im, name))
 		return item_body(message, value);
+	if (imap_token_is(name, "EMAILID") || imap_token_is(name, "X-GM-MSGID"))
+		item_id(message, value, end);
 	if (imap_token_is(name, "RFC822.SIZE"))
 		message->sized = imap_token_number(value, INT64_MAX, &message->size);
 	else if (imap_token_is(name, "INTERNALDATE") && value->kind != IMAP_ATOM)
@@ -115,7 +150,7 @@ static bool item(struct imap_message *message, const struct imap_token *name,
 }
 
 /* Pairs of a name and a value up to the end of the list, or to the name of a body. */
-static bool items(struct imap_message *message, const struct imap_line *line, bool body)
+static bool items(struct imap *im, const struct imap_line *line, bool body)
 {
 	size_t end = body ? line->count - 1 : line->count;
 
@@ -127,7 +162,7 @@ static bool items(struct imap_message *message, const struct imap_line *line, bo
 			return i == line->count;
 		if (name->kind != IMAP_ATOM || i >= end || value->kind == IMAP_CLOSE)
 			return false;
-		if (!item(message, name, value))
+		if (!item(im, name, value, line->tokens + end))
 			return false;
 		i++;
 		if (value->kind == IMAP_OPEN) {
@@ -147,9 +182,9 @@ static void begin_body(struct imap *im, const struct imap_line *line)
 	struct source_event *ev;
 
 	message->taking = false;
-	if (!imap_token_is(&line->tokens[line->count - 1], "BODY[]") || message->streaming)
+	if (!imap_is_body(im, &line->tokens[line->count - 1]) || message->streaming)
 		return;
-	if (!imap_is_sent(im, IMAP_STEP_FETCH) || (message->uid && !awaited(im, message->uid)))
+	if (!asks_for_bodies(im) || (message->uid && !awaited(im, message->uid)))
 		return;
 	if (!line->octets) {
 		message->empty = true;
@@ -202,7 +237,9 @@ static void end_message(struct imap *im)
 	bool came = message->streaming || message->quoted || message->empty;
 
 	if (message->uid && imap_is_sent(im, IMAP_STEP_LIST))
-		imap_list_note(im, message->uid, message->sized, message->size);
+		imap_list_note(im, message);
+	if (message->uid && imap_is_sent(im, IMAP_STEP_PRESENT))
+		imap_present_note(im, message->uid);
 	if (!message->uid && came && imap_is_sent(im, IMAP_STEP_FETCH))
 		im->strayed = true;
 	if (!waits) {
@@ -234,8 +271,7 @@ void imap_fetch_part(struct imap *im, enum imap_what what, const struct imap_lin
 		}
 	}
 	/* A quoted body lies in the part it came in: it cannot wait for another part to end. */
-	if (!items(&im->message, line, what == IMAP_BODY) ||
-	    (what == IMAP_BODY && im->message.quoted)) {
+	if (!items(im, line, what == IMAP_BODY) || (what == IMAP_BODY && im->message.quoted)) {
 		imap_fail_line(im, line, "server sent a FETCH that cannot be understood");
 		return;
 	}

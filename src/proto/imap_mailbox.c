@@ -100,10 +100,14 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 
 void imap_list_feed(struct imap *im, struct imap_job *job)
 {
+	const char *id;
+	char letter;
+
 	if (job->started)
 		return;
 	job->started = true;
 	im->listed_count = 0;
+	buf_clear(&im->ids);
 	im->unsorted = false;
 	if (!job->from)
 		job->from = 1;
@@ -111,8 +115,10 @@ void imap_list_feed(struct imap *im, struct imap_job *job)
 		imap_done(im);
 		return;
 	}
-	buf_printf(imap_begin(im, IMAP_STEP_LIST), "UID FETCH %u:* (%s)", job->from,
-		   job->sizes ? "UID RFC822.SIZE" : "UID");
+	id = job->wants & SOURCE_LIST_IDS ? imap_id_item(im, &letter) : NULL;
+	buf_printf(imap_begin(im, IMAP_STEP_LIST), "UID FETCH %u:* (UID%s%s%s)", job->from,
+		   job->wants & SOURCE_LIST_SIZES ? " RFC822.SIZE" : "", id ? " " : "",
+		   id ? id : "");
 	imap_send(im, 0);
 }
 
@@ -156,18 +162,21 @@ static bool listed_room(struct imap *im)
 	return true;
 }
 
-void imap_list_note(struct imap *im, uint32_t uid, bool sized, uint64_t octets)
+void imap_list_note(struct imap *im, const struct imap_message *message)
 {
 	const struct imap_job *job = im->jobs;
+	uint32_t uid = message->uid;
+	bool sizes;
 
-	if (!job || uid < job->from || (job->sizes && !sized))
+	if (!job || uid < job->from)
 		return;
-	if (!listed_room(im))
+	sizes = job->wants & SOURCE_LIST_SIZES;
+	if ((sizes && !message->sized) || !listed_room(im))
 		return;
 	if (im->listed_count && im->listed[im->listed_count - 1].uid >= uid)
 		im->unsorted = true;
-	im->listed[im->listed_count++] =
-	    (struct imap_listed){.uid = uid, .octets = job->sizes ? octets : 0};
+	im->listed[im->listed_count++] = (struct imap_listed){
+	    .uid = uid, .octets = sizes ? message->size : 0, .id = imap_id_keep(im, message->id)};
 }
 
 void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)

@@ -55,6 +55,8 @@ static const struct source_ops pop3_ops = {
     .select = pop3_select,
     .list = pop3_list,
     .fetch = pop3_fetch,
+    .headers = pop3_headers,
+    .present = pop3_present,
     .remove = pop3_remove,
     .finish = pop3_finish,
 };

@@ -156,6 +156,8 @@ bool pop3_capa_line(struct pop3_capa *capa, const unsigned char *line, size_t le
 		capa->stls = true;
 	else if (str_is(line, word, "PIPELINING"))
 		capa->pipelining = true;
+	else if (str_is(line, word, "TOP"))
+		capa->top = true;
 	else if (str_is(line, word, "USER"))
 		capa->user = true;
 	else if (str_is(line, word, "SASL")) {

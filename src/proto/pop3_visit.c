@@ -4,9 +4,10 @@
  *
  * Flights: select asks STAT, and UIDL with it where PIPELINING is offered, for a list nearly always
  * follows; list asks UIDL if that was not done, and LIST if sizes are wanted. So select and list
- * queued together take one flight. RETR and DELE go out by windows, across verbs, and the window is
- * filled again while half of it is outstanding, so that it never runs dry. QUIT is a commit: it
- * waits until all else is answered. Without PIPELINING each command waits for the answer before.
+ * queued together take one flight. RETR, TOP and DELE go out by windows, across verbs, and the
+ * window is filled again while half of it is outstanding, so that it never runs dry. QUIT is a
+ * commit: it waits until all else is answered. Without PIPELINING each command waits for the answer
+ * before.
  */
 #include "proto/pop3_engine.h"
 #include "util/mem.h"
@@ -186,6 +187,15 @@ enum source_what pop3_on_retr(struct pop3 *p, bool ok, uint32_t number, struct s
 	return SOURCE_BEGIN;
 }
 
+/* The size of the whole message says nothing of its header. */
+enum source_what pop3_on_top(struct pop3 *p, bool ok, uint32_t number, struct source_event *ev)
+{
+	enum source_what what = pop3_on_retr(p, ok, number, ev);
+
+	ev->octets = 0;
+	return what;
+}
+
 static enum source_what body_end(struct pop3 *p, struct source_event *ev)
 {
 	uint32_t number = p->ring[p->first].number;
@@ -230,6 +240,15 @@ enum source_what pop3_mark_missing(struct pop3 *p, uint32_t number, struct sourc
 	return SOURCE_GONE;
 }
 
+enum source_what pop3_mark_never(struct pop3 *p, uint32_t number, struct source_event *ev)
+{
+	pop3_pop(p);
+	ev->verb = (enum source_verb)number;
+	ev->refused = true;
+	ev->text = "the server has no command for it";
+	return SOURCE_DONE;
+}
+
 enum source_what pop3_on_quit(struct pop3 *p, bool ok, uint32_t number, struct source_event *ev)
 {
 	(void)number;
@@ -267,7 +286,7 @@ static bool step_list(struct pop3 *p, struct pop3_verb *verb)
 	if (!p->uidl_asked && !pointless) {
 		p->uidl_asked = true;
 		pop3_say(p, POP3_UIDL, "UIDL", 0);
-	} else if (verb->sizes && !p->list_asked && !pointless) {
+	} else if (verb->wants & SOURCE_LIST_SIZES && !p->list_asked && !pointless) {
 		p->list_asked = true;
 		pop3_say(p, POP3_LIST, "LIST", 0);
 	} else {
@@ -277,12 +296,31 @@ static bool step_list(struct pop3 *p, struct pop3_verb *verb)
 	return false;
 }
 
+static void say_message(struct pop3 *p, enum source_verb verb, uint32_t number)
+{
+	char top[32];
+
+	if (verb == SOURCE_VERB_FETCH) {
+		pop3_say(p, POP3_RETR, "RETR", number);
+	} else if (verb == SOURCE_VERB_HEADERS) {
+		snprintf(top, sizeof top, "TOP %u 0", number);
+		pop3_say_words(p, top);
+		pop3_push(p, POP3_TOP, number);
+	} else {
+		pop3_say(p, POP3_DELE, "DELE", number);
+	}
+}
+
 /* One message of a set, or the DONE behind the last. */
 static bool step_set(struct pop3 *p, struct pop3_verb *verb)
 {
-	bool fetch = verb->kind == SOURCE_VERB_FETCH;
 	uint32_t number;
 
+	if (verb->kind == SOURCE_VERB_PRESENT ||
+	    (verb->kind == SOURCE_VERB_HEADERS && !p->capa.top)) {
+		pop3_push(p, POP3_NEVER, verb->kind);
+		return true;
+	}
 	if (verb->at == verb->count) {
 		pop3_push(p, POP3_DONE, verb->kind);
 		return true;
@@ -291,7 +329,7 @@ static bool step_set(struct pop3 *p, struct pop3_verb *verb)
 	if (!number || number > p->exists)
 		pop3_push(p, POP3_MISSING, number);
 	else
-		pop3_say(p, fetch ? POP3_RETR : POP3_DELE, fetch ? "RETR" : "DELE", number);
+		say_message(p, verb->kind, number);
 	return false;
 }
 
@@ -304,7 +342,8 @@ static bool step_finish(struct pop3 *p, struct pop3_verb *verb)
 
 static bool (*const steps[SOURCE_VERBS])(struct pop3 *, struct pop3_verb *) = {
     [SOURCE_VERB_SELECT] = step_select, [SOURCE_VERB_LIST] = step_list,
-    [SOURCE_VERB_FETCH] = step_set,	[SOURCE_VERB_REMOVE] = step_set,
+    [SOURCE_VERB_FETCH] = step_set,	[SOURCE_VERB_HEADERS] = step_set,
+    [SOURCE_VERB_PRESENT] = step_set,	[SOURCE_VERB_REMOVE] = step_set,
     [SOURCE_VERB_FINISH] = step_finish,
 };
 
@@ -320,8 +359,7 @@ static bool may_send(struct pop3 *p, const struct pop3_verb *verb)
 	if (!p->capa.pipelining)
 		return !p->waiting;
 	/* Which numbers exist must be known before messages are asked for. */
-	if (p->stat_pending &&
-	    (verb->kind == SOURCE_VERB_FETCH || verb->kind == SOURCE_VERB_REMOVE))
+	if (p->stat_pending && verb->kind != SOURCE_VERB_SELECT && verb->kind != SOURCE_VERB_LIST)
 		return false;
 	if (p->waiting <= WINDOW / 2)
 		p->filling = true;
@@ -375,10 +413,10 @@ void pop3_select(struct source *source, const char *mailbox, bool writing)
 	verb_add(source, SOURCE_VERB_SELECT);
 }
 
-void pop3_list(struct source *source, uint32_t from, bool sizes)
+void pop3_list(struct source *source, uint32_t from, unsigned wants)
 {
 	(void)from;
-	verb_add(source, SOURCE_VERB_LIST)->sizes = sizes;
+	verb_add(source, SOURCE_VERB_LIST)->wants = wants;
 }
 
 static void set_add(struct source *source, enum source_verb kind, const struct source_set *set)
@@ -394,6 +432,16 @@ static void set_add(struct source *source, enum source_verb kind, const struct s
 void pop3_fetch(struct source *source, const struct source_set *set)
 {
 	set_add(source, SOURCE_VERB_FETCH, set);
+}
+
+void pop3_headers(struct source *source, const struct source_set *set)
+{
+	set_add(source, SOURCE_VERB_HEADERS, set);
+}
+
+void pop3_present(struct source *source, const struct source_set *set)
+{
+	set_add(source, SOURCE_VERB_PRESENT, set);
 }
 
 void pop3_remove(struct source *source, const struct source_set *set)

@@ -93,14 +93,24 @@ void source_select(struct source *source, const char *mailbox, bool writing)
 	source->ops->select(source, mailbox, writing);
 }
 
-void source_list(struct source *source, uint32_t from, bool sizes)
+void source_list(struct source *source, uint32_t from, unsigned wants)
 {
-	source->ops->list(source, from, sizes);
+	source->ops->list(source, from, wants);
 }
 
 void source_fetch(struct source *source, const struct source_set *set)
 {
 	source->ops->fetch(source, set);
+}
+
+void source_headers(struct source *source, const struct source_set *set)
+{
+	source->ops->headers(source, set);
+}
+
+void source_present(struct source *source, const struct source_set *set)
+{
+	source->ops->present(source, set);
 }
 
 void source_remove(struct source *source, const struct source_set *set)

@@ -13,6 +13,7 @@
 
 #include "io/digest.h"
 #include "io/disk.h"
+#include "session/changes.h"
 #include "util/crash.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -39,14 +40,6 @@ struct item {
 	bool settle;   /* recovery found it, in place or not */
 };
 
-enum change_kind { CHANGE_PUT, CHANGE_MARK, CHANGE_FORGET };
-
-struct change {
-	enum change_kind kind;
-	uint32_t validity;
-	struct state_row row;
-};
-
 struct names {
 	char **names;
 	size_t count, room;
@@ -59,8 +52,7 @@ struct batch {
 	size_t count, room;
 	uint64_t octets;
 	uint64_t since;
-	struct change *changes;
-	size_t change_count, change_room;
+	struct changes changes;
 	struct names discards, quarantines;
 	char *mark; /* recovery is asked for */
 	bool has_next, has_visit;
@@ -87,23 +79,6 @@ struct batch *batch_new(const struct batch_params *params)
 
 	batch->params = *params;
 	return batch;
-}
-
-static void copy_row(struct state_row *to, const struct state_row *from)
-{
-	*to = *from;
-	to->key = mem_copy(from->key);
-	to->name = mem_copy(from->name ? from->name : "");
-	to->mark = mem_copy(from->mark ? from->mark : "");
-}
-
-static void free_row(struct state_row *row)
-{
-	/* NOLINTBEGIN(performance-no-int-to-ptr): held as const, and ours to free. */
-	free((char *)(uintptr_t)row->key);
-	free((char *)(uintptr_t)row->name);
-	free((char *)(uintptr_t)row->mark);
-	/* NOLINTEND(performance-no-int-to-ptr) */
 }
 
 static void add_name(struct names *names, const char *name)
@@ -135,12 +110,10 @@ void batch_free(struct batch **batch_p)
 			(void)batch->params.sink->ops->discard(batch->params.sink,
 							       item->shown.row.name, NULL);
 		letter_free(&item->letter);
-		free_row(&item->shown.row);
+		changes_free_row(&item->shown.row);
 	}
 	free(batch->items);
-	for (size_t i = 0; i < batch->change_count; i++)
-		free_row(&batch->changes[i].row);
-	free(batch->changes);
+	changes_free(&batch->changes);
 	free_names(&batch->discards);
 	free_names(&batch->quarantines);
 	free(batch->mark);
@@ -167,7 +140,7 @@ void batch_take(struct batch *batch, struct letter **letter, uint32_t number,
 	filled.is = STATE_TAKEN;
 	filled.name = letter_name(*letter);
 	filled.octets = letter_octets(*letter);
-	copy_row(&item->shown.row, &filled);
+	changes_copy_row(&item->shown.row, &filled);
 	item->shown.number = number;
 	item->shown.validity = batch->params.validity;
 	item->letter = *letter;
@@ -191,24 +164,15 @@ bool batch_full(const struct batch *batch, uint64_t now)
 
 bool batch_empty(const struct batch *batch)
 {
-	return !batch->count && !batch->change_count && !batch->discards.count &&
+	return !batch->count && !batch->changes.count && !batch->discards.count &&
 	       !batch->quarantines.count && !batch->mark && !batch->has_next && !batch->has_visit;
 }
 
 static void add_change(struct batch *batch, enum change_kind kind, uint32_t validity,
 		       const struct state_row *row)
 {
-	struct change *change;
-
-	if (batch->change_count == batch->change_room) {
-		batch->change_room = batch->change_room ? batch->change_room * 2 : 16;
-		batch->changes =
-		    mem_resize(batch->changes, batch->change_room, sizeof *batch->changes);
-	}
-	change = &batch->changes[batch->change_count++];
-	change->kind = kind;
-	change->validity = validity;
-	copy_row(&change->row, row);
+	changes_add(&batch->changes,
+		    &(struct change){.kind = kind, .validity = validity, .row = *row});
 }
 
 void batch_put(struct batch *batch, uint32_t validity, const struct state_row *row)
@@ -228,6 +192,30 @@ void batch_forget(struct batch *batch, uint32_t validity, const char *key)
 	struct state_row row = {.key = key};
 
 	add_change(batch, CHANGE_FORGET, validity, &row);
+}
+
+void batch_gone(struct batch *batch, uint32_t validity, const char *key, int64_t gone)
+{
+	struct state_row row = {.key = key, .gone = gone};
+
+	add_change(batch, CHANGE_GONE, validity, &row);
+}
+
+void batch_forget_gone(struct batch *batch, int64_t before)
+{
+	changes_add(&batch->changes, &(struct change){.kind = CHANGE_FORGET_GONE, .at = before});
+}
+
+void batch_checked(struct batch *batch, int64_t begun, int64_t checked)
+{
+	changes_add(&batch->changes,
+		    &(struct change){.kind = CHANGE_CHECKED, .begun = begun, .at = checked});
+}
+
+void batch_adopt(struct batch *batch, int64_t from, uint32_t validity)
+{
+	changes_add(&batch->changes,
+		    &(struct change){.kind = CHANGE_ADOPT, .from = from, .validity = validity});
 }
 
 void batch_discard(struct batch *batch, const char *name)
@@ -276,7 +264,7 @@ void batch_recover_row(struct batch *batch, uint32_t validity, const struct stat
 {
 	struct item *item = add_item(batch);
 
-	copy_row(&item->shown.row, row);
+	changes_copy_row(&item->shown.row, row);
 	item->shown.validity = validity;
 	item->recovered = true;
 }
@@ -547,23 +535,6 @@ static void flush_letters(const struct committer *committer, struct batch *list)
 	crash_point("batch-flushed");
 }
 
-static bool record_change(struct state *state, const struct batch *batch,
-			  const struct change *change, struct err *err)
-{
-	int64_t mailbox = batch->params.mailbox;
-
-	switch (change->kind) {
-	case CHANGE_PUT:
-		return state_put(state, mailbox, change->validity, &change->row, err);
-	case CHANGE_MARK:
-		return state_mark(state, mailbox, change->validity, change->row.key, change->row.is,
-				  change->row.changed, err);
-	case CHANGE_FORGET:
-		return state_forget(state, mailbox, change->validity, change->row.key, err);
-	}
-	return true;
-}
-
 static bool record_sink(struct state *state, const struct batch *batch, struct err *err)
 {
 	const struct sink *sink = batch->params.sink;
@@ -581,8 +552,7 @@ static bool record(struct state *state, const struct batch *batch, struct err *e
 		if (batch->items[i].letter)
 			ok = state_put(state, batch->params.mailbox, batch->params.validity,
 				       &batch->items[i].shown.row, err);
-	for (size_t i = 0; ok && i < batch->change_count; i++)
-		ok = record_change(state, batch, &batch->changes[i], err);
+	ok = ok && changes_record(&batch->changes, state, batch->params.mailbox, err);
 	if (ok && batch->has_next)
 		ok = state_put_mailbox(state, batch->params.mailbox, batch->params.validity,
 				       batch->next, err);

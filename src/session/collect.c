@@ -8,41 +8,18 @@
  */
 #include "session/collect.h"
 
-#include "session/hand.h"
-#include "session/intake.h"
-#include "session/plan.h"
-#include "session/recognise.h"
+#include "session/collect_parts.h"
+#include "session/mark.h"
 #include "util/crash.h"
 #include "util/mem.h"
 #include "util/str.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* Batches under way before the source is held back. */
 enum { COLLECT_COMMITS_MAX = 2 };
-
-struct collect {
-	struct collect_params params;
-	enum collect_at at;
-	struct err err;
-	struct collect_counts counts;
-	struct plan *plan;
-	struct hand *hand;	  /* NULL where the sink needs none */
-	struct batch *batch;	  /* the open one; NULL while there is nothing in it */
-	struct intake *intake;	  /* NULL when look_only */
-	struct recognise *before; /* known under another validity; NULL if nothing is */
-	size_t recognised;
-	uint32_t validity;  /* of this session */
-	uint32_t from;	    /* where the listing began */
-	bool listed_again;  /* a changed validity made the first listing void */
-	unsigned commits;   /* under way */
-	bool stepping;	    /* on_step is deferred */
-	struct buf removed; /* keys the server said it removed, each with its NUL */
-};
 
 static void commit_open(struct collect *collect);
 
@@ -56,7 +33,7 @@ static void step_now(void *ctx)
 	collect->params.on_step(collect->params.ctx);
 }
 
-static void step(struct collect *collect)
+void collect_step(struct collect *collect)
 {
 	if (collect->stepping)
 		return;
@@ -64,16 +41,16 @@ static void step(struct collect *collect)
 	loop_defer(collect->params.loop, step_now, collect);
 }
 
-static void fail(struct collect *collect, const struct err *err)
+void collect_fail(struct collect *collect, const struct err *err)
 {
 	if (collect->at == COLLECT_FAILED)
 		return;
 	collect->err = *err;
 	collect->at = COLLECT_FAILED;
-	step(collect);
+	collect_step(collect);
 }
 
-static void problem(struct collect *collect, const struct err *err)
+void collect_problem(struct collect *collect, const struct err *err)
 {
 	collect->params.on_problem(collect->params.ctx, err);
 }
@@ -87,7 +64,7 @@ static struct batch_params batch_params(const struct collect *collect)
 				     .validity = collect->validity};
 }
 
-static struct batch *open_batch(struct collect *collect)
+struct batch *collect_batch(struct collect *collect)
 {
 	if (!collect->batch) {
 		struct batch_params params = batch_params(collect);
@@ -100,10 +77,15 @@ static struct batch *open_batch(struct collect *collect)
 /* All is fetched, durable and handed over: the source may go on. */
 static void look_whether_settled(struct collect *collect)
 {
-	if (collect->at == COLLECT_SETTLING && collect_idle(collect)) {
-		collect->at = COLLECT_SETTLED;
-		step(collect);
+	if (collect->at != COLLECT_SETTLING || !collect_idle(collect))
+		return;
+	/* The account's next mailbox must see what was delivered here. */
+	if (collect->shared_ids && collect->batch && !batch_empty(collect->batch)) {
+		commit_open(collect);
+		return;
 	}
+	collect->at = COLLECT_SETTLED;
+	collect_step(collect);
 }
 
 static void delivered(struct collect *collect, uint32_t number, uint64_t octets)
@@ -130,9 +112,9 @@ static void hand_result(void *ctx, const struct hand_result *result)
 	else
 		collect->counts.waiting++;
 	if (result->err->kind == ERR_CONFIG)
-		fail(collect, result->err);
+		collect_fail(collect, result->err);
 	else
-		problem(collect, result->err);
+		collect_problem(collect, result->err);
 }
 
 static void hand_idle(void *ctx, const struct err *failed)
@@ -140,9 +122,9 @@ static void hand_idle(void *ctx, const struct err *failed)
 	struct collect *collect = ctx;
 
 	if (failed)
-		fail(collect, failed);
+		collect_fail(collect, failed);
 	look_whether_settled(collect);
-	step(collect);
+	collect_step(collect);
 }
 
 /* ---- recovery ---- */
@@ -163,7 +145,7 @@ static void recovered_letter(struct collect *collect, const struct batch_letter 
 			"message %s was taken but its letter %s is nowhere to be found; it will be "
 			"fetched again",
 			row->key, row->name);
-		problem(collect, &err);
+		collect_problem(collect, &err);
 		return;
 	}
 	if (!collect->hand || row->is == STATE_QUARANTINED)
@@ -171,7 +153,7 @@ static void recovered_letter(struct collect *collect, const struct batch_letter 
 	if (row->is == STATE_WAITING && row->next_try > time(NULL) && !collect->params.retry_now) {
 		collect->counts.waiting++;
 		err_set(&err, ERR_MESSAGE, "message %s still waits in the spool", row->key);
-		problem(collect, &err);
+		collect_problem(collect, &err);
 		return;
 	}
 	if (row->is == STATE_HANDED) {
@@ -180,7 +162,7 @@ static void recovered_letter(struct collect *collect, const struct batch_letter 
 		    "mailhaul ended while the MDA had message %s; it is handed over again and may "
 		    "arrive twice",
 		    row->key);
-		problem(collect, &err);
+		collect_problem(collect, &err);
 	}
 	hand_add(collect->hand, 0, letter->validity, row);
 }
@@ -191,7 +173,7 @@ static void recovered(void *ctx, struct batch *batch)
 
 	collect->commits--;
 	if (batch_err(batch)->kind) {
-		fail(collect, batch_err(batch));
+		collect_fail(collect, batch_err(batch));
 	} else {
 		collect->at = COLLECT_READY;
 		collect->params.mailbox.next = batch_recovered_next(batch);
@@ -199,7 +181,7 @@ static void recovered(void *ctx, struct batch *batch)
 			recovered_letter(collect, batch_letter(batch, i));
 	}
 	batch_free(&batch);
-	step(collect);
+	collect_step(collect);
 }
 
 /* What only the next visit can end. */
@@ -216,7 +198,7 @@ static void recover(struct collect *collect)
 	if (!state_each(collect->params.state, collect->params.mailbox.id, unfinished, recover_row,
 			batch, &err)) {
 		batch_free(&batch);
-		fail(collect, &err);
+		collect_fail(collect, &err);
 		return;
 	}
 	collect->commits++;
@@ -239,15 +221,16 @@ bool collect_unfinished(struct state *state, int64_t mailbox, bool *unfinished_r
 	return state_each(state, mailbox, unfinished, one_is_enough, unfinished_r, err);
 }
 
-bool collect_quiet(struct state *state, const struct state_mailbox *mailbox, bool keep,
-		   uint32_t validity, uint32_t next, bool *quiet_r, struct err *err)
+bool collect_quiet(struct state *state, const struct state_mailbox *mailbox,
+		   const struct retention *retention, uint32_t validity, uint32_t next, int64_t now,
+		   bool *quiet_r, struct err *err)
 {
 	bool work = !validity || mailbox->validity != validity || !next || mailbox->next < next;
 
 	*quiet_r = false;
 	if (!work && !collect_unfinished(state, mailbox->id, &work, err))
 		return false;
-	if (!work && !keep && !state_due(state, mailbox->id, INT64_MAX, one_is_enough, &work, err))
+	if (!work && !retention_due(state, mailbox, retention, now, &work, err))
 		return false;
 	*quiet_r = !work;
 	return true;
@@ -261,9 +244,9 @@ struct collect *collect_new(const struct collect_params *params)
 
 	collect->params = *params;
 	collect->validity = params->mailbox.validity;
-	if (params->look_only) {
+	if (params->look_only || params->mark_all) {
 		collect->at = COLLECT_READY;
-		step(collect);
+		collect_step(collect);
 		return collect;
 	}
 	collect->intake = intake_new(&(struct intake_params){.sink = params->sink,
@@ -292,6 +275,7 @@ void collect_free(struct collect **collect_p)
 	hand_free(&collect->hand);
 	plan_free(&collect->plan);
 	recognise_free(&collect->before);
+	header_scan_free(&collect->header);
 	buf_free(&collect->removed);
 	free(collect);
 	*collect_p = NULL;
@@ -346,6 +330,12 @@ static void record_next(struct collect *collect, struct batch *batch)
 		batch_next(batch, plan_next(collect->plan));
 }
 
+void collect_confirm(struct collect *collect)
+{
+	collect->counts.removable += collect->unconfirmed;
+	collect->unconfirmed = 0;
+}
+
 struct batch *collect_last_batch(struct collect *collect, bool removals_confirmed)
 {
 	struct batch *last;
@@ -355,12 +345,14 @@ struct batch *collect_last_batch(struct collect *collect, bool removals_confirme
 		const char *end = key + collect->removed.len;
 
 		for (; key < end; key += strlen(key) + 1)
-			batch_mark(open_batch(collect), collect->validity, key, STATE_REMOVED);
+			batch_mark(collect_batch(collect), collect->validity, key, STATE_REMOVED);
 	}
-	if (collect->plan && !collect->params.look_only &&
-	    (plan_next(collect->plan) != collect->params.mailbox.next ||
-	     collect->validity != collect->params.mailbox.validity))
-		record_next(collect, open_batch(collect));
+	if (collect->plan && !collect->params.look_only) {
+		if (plan_next(collect->plan) != collect->params.mailbox.next ||
+		    collect->validity != collect->params.mailbox.validity)
+			record_next(collect, collect_batch(collect));
+		collect_conclude(collect);
+	}
 	last = collect->batch;
 	collect->batch = NULL;
 	return last;
@@ -370,150 +362,34 @@ struct batch *collect_last_batch(struct collect *collect, bool removals_confirme
 
 void collect_start(struct collect *collect, struct source *source, const char *received)
 {
-	bool writing = !collect->params.keep && !collect->params.look_only;
+	const struct state_mailbox *known = &collect->params.mailbox;
+	bool writing = false;
+	struct err err;
 
 	if (collect->at == COLLECT_FAILED)
 		return;
+	if (!collect_wants_writing(collect, &writing, &err) ||
+	    !collect_wants_skipping(collect, &collect->skipping, &err)) {
+		collect_fail(collect, &err);
+		return;
+	}
 	if (collect->intake)
 		intake_received(collect->intake, received);
 	collect->at = COLLECT_BUSY;
-	collect->from = collect->params.mailbox.next;
+	collect->from = known->next;
 	source_select(source, collect->params.key.mailbox, writing);
-	source_list(source, collect->from, false);
+	/* Without a listing there is nothing to save by asking for it at the same time. */
+	if (!collect->skipping || collect->params.keys_return)
+		source_list(source, collect->from, collect_list_wants(collect));
 }
 
-static void selected(struct collect *collect, const struct source_event *ev)
+void collect_settle(struct collect *collect)
 {
-	const struct state_mailbox *known = &collect->params.mailbox;
-
-	collect->counts.exists = ev->exists;
-	if (known->validity && known->validity != ev->validity) {
-		struct err err;
-
-		err_set(&err, ERR_NONE,
-			"UIDVALIDITY of mailbox %s changed from %" PRIu32 " to %" PRIu32
-			": the server numbers its messages anew; all of them are fetched, and "
-			"those that "
-			"were delivered before are recognised",
-			collect->params.key.mailbox, known->validity, ev->validity);
-		problem(collect, &err);
-		collect->from = 1;
-		collect->listed_again = true;
-	}
-	collect->validity = ev->validity;
-	plan_free(&collect->plan);
-	collect->plan = plan_new(&(struct plan_params){.keep = collect->params.keep,
-						       .next = collect->from,
-						       .end = ev->next,
-						       .keys_return = collect->params.keys_return});
-}
-
-static const char *listed_key(void *ctx, size_t index)
-{
-	return plan_key_at(ctx, index);
-}
-
-static void listed_known(void *ctx, size_t index, const struct state_row *row)
-{
-	plan_known(ctx, index, row->is);
-}
-
-static bool look_up_listed(struct collect *collect)
-{
-	struct err err;
-
-	if (state_find(collect->params.state, collect->params.mailbox.id, collect->validity,
-		       plan_count(collect->plan), listed_key, listed_known, collect->plan, &err))
-		return true;
-	fail(collect, &err);
-	return false;
-}
-
-static bool add_delivered(void *ctx, uint32_t validity, const struct state_row *row)
-{
-	struct collect *collect = ctx;
-	uint64_t number;
-
-	if (validity == collect->validity &&
-	    str_number(row->key, strlen(row->key), UINT32_MAX, &number) && number)
-		plan_delivered(collect->plan, (uint32_t)number, row->key);
-	return true;
-}
-
-/* What IMAP's listing, which begins at "next", does not show: delivered earlier, still there. */
-static bool add_all_delivered(struct collect *collect)
-{
-	struct err err;
-
-	if (collect->params.keep || collect->params.keys_return)
-		return true;
-	if (state_each(collect->params.state, collect->params.mailbox.id,
-		       STATE_MASK(STATE_DELIVERED), add_delivered, collect, &err))
-		return true;
-	fail(collect, &err);
-	return false;
-}
-
-static void settle_or_end(struct collect *collect)
-{
-	struct err err;
-
-	if (collect->recognised) {
-		err_set(&err, ERR_NONE,
-			"mailbox %s: %zu of the messages that the server numbered anew were "
-			"recognised and "
-			"not delivered again",
-			collect->params.key.mailbox, collect->recognised);
-		problem(collect, &err);
-	}
+	collect_tell(collect);
 	collect->at = COLLECT_SETTLING;
-	if (collect->batch && batch_letters(collect->batch))
+	if (collect->batch && (batch_letters(collect->batch) || collect->counts.recognised))
 		commit_open(collect);
 	look_whether_settled(collect);
-}
-
-static bool load_before(struct collect *collect)
-{
-	struct err err;
-
-	recognise_free(&collect->before);
-	collect->before = recognise_new(collect->params.state, collect->params.mailbox.id,
-					collect->validity, &err);
-	if (!err.kind)
-		return true;
-	fail(collect, &err);
-	return false;
-}
-
-static bool list_done(struct collect *collect, struct source *source)
-{
-	struct source_set set;
-
-	if (collect->listed_again) {
-		collect->listed_again = false;
-		source_list(source, collect->from, false);
-		return true;
-	}
-	plan_listing_done(collect->plan);
-	if (!look_up_listed(collect) || !add_all_delivered(collect))
-		return false;
-	set = plan_fetch(collect->plan);
-	collect->counts.fresh = set.count;
-	if (collect->params.look_only) {
-		collect->counts.removable =
-		    plan_remove(collect->plan).count + (collect->params.keep ? 0 : set.count);
-		collect->at = COLLECT_DONE;
-		step(collect);
-		return true;
-	}
-	if (!set.count) {
-		settle_or_end(collect);
-		return true;
-	}
-	if (!load_before(collect))
-		return false;
-	source_fetch(source, &set);
-	return true;
 }
 
 /* ---- fetching ---- */
@@ -524,24 +400,24 @@ static void batch_done(void *ctx, struct batch *batch)
 
 	collect->commits--;
 	if (batch_err(batch)->kind)
-		fail(collect, batch_err(batch));
+		collect_fail(collect, batch_err(batch));
 	for (size_t i = 0; !batch_err(batch)->kind && i < batch_letters(batch); i++) {
 		const struct batch_letter *letter = batch_letter(batch, i);
 
 		plan_settle(collect->plan, letter->number, PLAN_TAKEN);
 		if (letter->came == BATCH_STUCK) {
-			problem(collect, &letter->err);
+			collect_problem(collect, &letter->err);
 		} else if (collect->hand) {
 			hand_add(collect->hand, letter->number, letter->validity, &letter->row);
 		} else {
-			batch_mark(open_batch(collect), letter->validity, letter->row.key,
+			batch_mark(collect_batch(collect), letter->validity, letter->row.key,
 				   STATE_DELIVERED);
 			delivered(collect, letter->number, letter->row.octets);
 		}
 	}
 	batch_free(&batch);
 	look_whether_settled(collect);
-	step(collect);
+	collect_step(collect);
 }
 
 static void commit_open(struct collect *collect)
@@ -558,82 +434,80 @@ static bool begin(struct collect *collect)
 {
 	struct err err;
 
+	collect->octets = 0;
+	collect->too_large = false;
+	header_scan_free(&collect->header);
 	if (intake_begin(collect->intake, &err))
 		return true;
-	fail(collect, &err);
+	collect_fail(collect, &err);
 	return false;
+}
+
+/* Sizes that servers tell beforehand are hints: this one is too large after all. The rest of it is
+ * read over. */
+static void drop_large(struct collect *collect)
+{
+	collect->too_large = true;
+	intake_recognition(collect->intake, collect->digest);
+	intake_drop(collect->intake);
 }
 
 static bool chunk(struct collect *collect, const struct source_event *ev)
 {
 	struct err err;
 
+	collect->octets += ev->len;
+	if (!collect->too_large && intake_has_message(collect->intake) &&
+	    retention_too_large(&collect->params.retention, collect->octets))
+		drop_large(collect);
 	if (intake_octets(collect->intake, ev->bytes, ev->len, &err))
 		return true;
-	fail(collect, &err);
+	collect_fail(collect, &err);
 	return false;
 }
 
-/*
- * A message that is known under an older validity is not delivered again: its row moves. One that
- * still waits for the MDA, or was left alone, keeps its row, and is never removed under this
- * number.
- */
-static bool recognised(struct collect *collect, const struct source_event *ev, const char *mark)
-{
-	const struct state_row *known = NULL;
-	struct state_row row;
-	uint32_t validity;
-
-	if (collect->before)
-		known = recognise_take(collect->before, mark, &validity);
-	if (!known)
-		return false;
-	row = *known;
-	row.key = ev->key;
-	row.changed = time(NULL);
-	if (known->is == STATE_DELIVERED || known->is == STATE_REMOVED) {
-		row.is = STATE_DELIVERED;
-		batch_forget(open_batch(collect), validity, known->key);
-	} else {
-		row.is = STATE_SKIPPED;
-	}
-	batch_put(open_batch(collect), collect->validity, &row);
-	plan_settle(collect->plan, ev->number,
-		    row.is == STATE_DELIVERED ? PLAN_DELIVERED : PLAN_TAKEN);
-	collect->recognised++;
-	return true;
-}
-
-static bool end(struct collect *collect, const struct source_event *ev)
+/* It ended: a letter, unless it is known already. */
+static bool take(struct collect *collect, const struct source_event *ev)
 {
 	uint64_t now = loop_now(collect->params.loop);
-	char mark[DIGEST_TEXT + 1];
+	char mark[MARK_TEXT + 1];
 	struct state_row row = {.key = ev->key, .mark = mark, .date = ev->date};
 	struct letter *letter;
 	struct err err;
 
-	if (!intake_has_message(collect->intake) || !plan_wants(collect->plan, ev->number)) {
+	intake_recognition(collect->intake, collect->digest);
+	if (collect_recognised(collect, ev, collect->digest)) {
 		intake_drop(collect->intake);
 		return true;
 	}
-	intake_recognition(collect->intake, mark);
-	if (recognised(collect, ev, mark)) {
-		intake_drop(collect->intake);
-		return true;
-	}
+	mark_join(plan_id(collect->plan, ev->number), collect->digest, mark);
 	letter = intake_end(collect->intake, collect->validity, ev->key, ev->date, &err);
 	if (!letter) {
-		fail(collect, &err);
+		collect_fail(collect, &err);
 		return false;
 	}
 	row.taken = row.changed = time(NULL);
-	batch_take(open_batch(collect), &letter, ev->number, &row, now);
+	batch_take(collect_batch(collect), &letter, ev->number, &row, now);
 	plan_settle(collect->plan, ev->number, PLAN_COMING);
 	collect->counts.fetched++;
 	collect->params.on_progress(collect->params.ctx);
 	if (batch_full(collect->batch, now))
 		commit_open(collect);
+	return true;
+}
+
+static bool end(struct collect *collect, const struct source_event *ev)
+{
+	bool wanted = plan_wants(collect->plan, ev->number);
+	char mark[MARK_TEXT + 1];
+
+	if (wanted && collect->too_large) {
+		mark_join(plan_id(collect->plan, ev->number), collect->digest, mark);
+		collect_leave_large(collect, ev->number, ev->key, mark, ev->octets);
+	} else if (wanted && intake_has_message(collect->intake)) {
+		return take(collect, ev);
+	}
+	intake_drop(collect->intake);
 	return true;
 }
 
@@ -648,22 +522,47 @@ static void refused(struct collect *collect, const struct source_event *ev)
 	err_set(&err, ERR_MESSAGE,
 		"the server did not give message %s; it is tried again next time", ev->key);
 	err_server(&err, ev->text, strlen(ev->text));
-	problem(collect, &err);
+	collect_problem(collect, &err);
 }
 
 /* ---- removing ---- */
 
-void collect_remove(struct collect *collect, struct source *source)
-{
-	struct source_set set = plan_remove(collect->plan);
+/* ---- headers alone ---- */
 
-	if (!set.count) {
-		collect->at = COLLECT_DONE;
-		return;
-	}
-	crash_point("collect-remove");
-	collect->at = COLLECT_BUSY;
-	source_remove(source, &set);
+static bool begin_header(struct collect *collect)
+{
+	header_scan_free(&collect->header);
+	collect->header = header_scan_new();
+	return true;
+}
+
+static bool header_chunk(struct collect *collect, const struct source_event *ev)
+{
+	if (collect->header)
+		(void)header_scan_feed(collect->header, ev->bytes, ev->len);
+	return true;
+}
+
+/* ---- answers ---- */
+
+/* Of a message that was to be fetched only the next listing shows whether it is gone or was kept
+ * from us. One that was too large before is not listed again, nor one that was looked for. */
+static void gone(struct collect *collect, const struct source_event *ev)
+{
+	if (collect->looking || (*ev->key && plan_is_beside(collect->plan, ev->number)))
+		batch_gone(collect_batch(collect), collect->validity, ev->key, time(NULL));
+	if (!collect->looking)
+		plan_settle(collect->plan, ev->number, PLAN_LEFT);
+}
+
+/* In POP3 it counts once the end of the session is confirmed. */
+static void removed(struct collect *collect, const struct source_event *ev)
+{
+	buf_append(&collect->removed, ev->key, strlen(ev->key) + 1);
+	if (collect->params.keys_return)
+		collect->unconfirmed++;
+	else
+		collect->counts.removable++;
 }
 
 /* The mailbox stays as it is; the others go on. */
@@ -675,23 +574,50 @@ static void verb_refused(struct collect *collect, const char *what, const struct
 		collect->params.key.mailbox,
 		str_same(ev->code, "NONEXISTENT") ? "; is that name right in \"mailboxes\"?" : "");
 	err_server(&err, ev->text, strlen(ev->text));
-	problem(collect, &err);
+	collect_problem(collect, &err);
 }
 
 static void leave(struct collect *collect)
 {
 	collect->at = COLLECT_DONE;
-	step(collect);
+	collect_step(collect);
+}
+
+/* Where list waits behind it, its answer ends a mailbox that was not opened. */
+static bool select_done(struct collect *collect, struct source *source,
+			const struct source_event *ev)
+{
+	bool listing = !collect->skipping || collect->params.keys_return;
+
+	if (ev->refused)
+		verb_refused(collect, "open", ev);
+	if (listing)
+		return true;
+	if (ev->refused)
+		leave(collect);
+	else if (plan_is_complete(collect->plan))
+		return collect_listed(collect, source);
+	else
+		source_list(source, collect->from, 0);
+	return true;
+}
+
+static bool list_done(struct collect *collect, struct source *source)
+{
+	if (!collect->listed_again) {
+		plan_listing_done(collect->plan);
+		return collect_listed(collect, source);
+	}
+	collect->listed_again = false;
+	source_list(source, collect->from, collect_list_wants(collect));
+	return true;
 }
 
 static bool done(struct collect *collect, struct source *source, const struct source_event *ev)
 {
 	switch (ev->verb) {
 	case SOURCE_VERB_SELECT:
-		/* The answer to list, which waits behind it, then ends the mailbox. */
-		if (ev->refused)
-			verb_refused(collect, "open", ev);
-		return true;
+		return select_done(collect, source, ev);
 	case SOURCE_VERB_LIST:
 		if (collect->plan && !ev->refused)
 			return list_done(collect, source);
@@ -700,12 +626,26 @@ static bool done(struct collect *collect, struct source *source, const struct so
 		leave(collect);
 		return true;
 	case SOURCE_VERB_FETCH:
-		settle_or_end(collect);
+		collect_settle(collect);
+		return true;
+	case SOURCE_VERB_HEADERS:
+		collect->wants_headers = false;
+		/* Where the server has no command for it, the messages are fetched whole. */
+		header_scan_free(&collect->header);
+		crash_point("collect-recognised");
+		collect_fetch(collect, source);
 		return true;
 	case SOURCE_VERB_REMOVE:
 		if (ev->refused)
 			verb_refused(collect, "remove messages from", ev);
 		crash_point("collect-removed");
+		collect_after_removal(collect, source);
+		collect_step(collect);
+		return true;
+	case SOURCE_VERB_PRESENT:
+		crash_point("collect-looked");
+		collect->looking = false;
+		collect->looked = !ev->refused;
 		leave(collect);
 		return true;
 	default:
@@ -721,28 +661,31 @@ bool collect_event(struct collect *collect, struct source *source, enum source_w
 		return false;
 	switch (what) {
 	case SOURCE_SELECTED:
-		selected(collect, ev);
+		collect_selected(collect, ev);
 		return true;
 	case SOURCE_LISTED:
 		if (!collect->listed_again)
-			plan_listed(collect->plan, ev->number, ev->key);
+			plan_listed(collect->plan, ev->number, ev->key, ev->octets, ev->id);
 		return true;
 	case SOURCE_BEGIN:
-		return begin(collect);
+		return collect->wants_headers ? begin_header(collect) : begin(collect);
 	case SOURCE_CHUNK:
-		return chunk(collect, ev);
+		return collect->wants_headers ? header_chunk(collect, ev) : chunk(collect, ev);
 	case SOURCE_END:
-		return end(collect, ev);
+		if (!collect->wants_headers)
+			return end(collect, ev);
+		collect_header(collect, ev);
+		return true;
 	case SOURCE_GONE:
-		/* Only the next listing shows whether it is gone or was kept from us. */
-		plan_settle(collect->plan, ev->number, PLAN_LEFT);
+		gone(collect, ev);
 		return true;
 	case SOURCE_REFUSED:
-		refused(collect, ev);
+		/* What has no header is fetched whole, and refused then. */
+		if (!collect->wants_headers)
+			refused(collect, ev);
 		return true;
 	case SOURCE_REMOVED:
-		buf_append(&collect->removed, ev->key, strlen(ev->key) + 1);
-		collect->counts.removable++;
+		removed(collect, ev);
 		return true;
 	case SOURCE_DONE:
 		return done(collect, source, ev);

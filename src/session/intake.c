@@ -5,6 +5,7 @@
 #include "session/intake.h"
 
 #include "session/batch.h"
+#include "session/mark.h"
 #include "util/crash.h"
 #include "util/mem.h"
 
@@ -117,21 +118,9 @@ bool intake_has_message(const struct intake *intake)
 	return intake->letter != NULL;
 }
 
-void intake_recognition(struct intake *intake, char mark_r[DIGEST_TEXT + 1])
+void intake_recognition(struct intake *intake, char digest_r[DIGEST_TEXT + 1])
 {
-	enum { PARTS = 3 };
-	const struct header_facts *facts = letter_facts(intake->letter);
-	const struct buf *parts[PARTS] = {&facts->message_id, &facts->date, &facts->from};
-	struct buf text = {0};
-
-	for (size_t i = 0; i < PARTS; i++) {
-		buf_append(&text, parts[i]->data, parts[i]->len);
-		buf_append(&text, "", 1);
-	}
-	mark_r[0] = '\0';
-	if (text.len > PARTS)
-		digest_text(text.data, text.len, mark_r);
-	buf_free(&text);
+	mark_digest(letter_facts(intake->letter), digest_r);
 }
 
 static void message_id(const struct intake *intake, uint32_t validity, const char *key, char *out)

@@ -27,7 +27,11 @@ enum entry_is {
 struct entry {
 	uint32_t number;
 	enum entry_is is;
+	bool due;    /* once it is delivered: it may go */
+	bool beside; /* the listing did not cover it */
+	uint64_t octets;
 	char *key;
+	char *id; /* NULL if it has none */
 };
 
 struct plan {
@@ -37,6 +41,7 @@ struct plan {
 	uint32_t *numbers; /* what a set points to */
 	bool complete;	   /* the listing */
 	bool copies;	   /* some UIDL was listed more than once */
+	size_t put_off;
 };
 
 struct plan *plan_new(const struct plan_params *params)
@@ -51,8 +56,10 @@ void plan_free(struct plan **plan)
 {
 	if (!*plan)
 		return;
-	for (size_t i = 0; i < (*plan)->count; i++)
+	for (size_t i = 0; i < (*plan)->count; i++) {
 		free((*plan)->entries[i].key);
+		free((*plan)->entries[i].id);
+	}
 	free((*plan)->entries);
 	free((*plan)->numbers);
 	free(*plan);
@@ -83,7 +90,8 @@ static struct entry *find(const struct plan *plan, uint32_t number)
 	return at < plan->count && plan->entries[at].number == number ? &plan->entries[at] : NULL;
 }
 
-static void insert(struct plan *plan, size_t at, uint32_t number, const char *key, enum entry_is is)
+static struct entry *insert(struct plan *plan, size_t at, uint32_t number, const char *key,
+			    enum entry_is is)
 {
 	if (plan->count == plan->room) {
 		plan->room = plan->room ? plan->room * 2 : 64;
@@ -93,15 +101,21 @@ static void insert(struct plan *plan, size_t at, uint32_t number, const char *ke
 		(plan->count - at) * sizeof *plan->entries);
 	plan->entries[at] = (struct entry){.number = number, .is = is, .key = mem_copy(key)};
 	plan->count++;
+	return &plan->entries[at];
 }
 
-void plan_listed(struct plan *plan, uint32_t number, const char *key)
+void plan_listed(struct plan *plan, uint32_t number, const char *key, uint64_t octets,
+		 const char *id)
 {
+	struct entry *entry;
+
 	if (plan->count && number <= plan->entries[plan->count - 1].number)
 		return;
 	if (strchr(key, ' '))
 		plan->copies = true;
-	insert(plan, plan->count, number, key, ENTRY_WANTED);
+	entry = insert(plan, plan->count, number, key, ENTRY_WANTED);
+	entry->octets = octets;
+	entry->id = *id ? mem_copy(id) : NULL;
 }
 
 size_t plan_count(const struct plan *plan)
@@ -109,17 +123,35 @@ size_t plan_count(const struct plan *plan)
 	return plan->count;
 }
 
-const char *plan_key_at(const struct plan *plan, size_t index)
+struct plan_message plan_at(const struct plan *plan, size_t index)
 {
-	return plan->entries[index].key;
+	const struct entry *entry = &plan->entries[index];
+
+	return (struct plan_message){.number = entry->number,
+				     .key = entry->key,
+				     .id = entry->id ? entry->id : "",
+				     .octets = entry->octets,
+				     .is_new = entry->is == ENTRY_WANTED};
 }
 
-void plan_known(struct plan *plan, size_t index, enum state_is is)
+static void know(struct plan *plan, struct entry *entry, const struct state_row *row)
 {
-	if (is == STATE_DELIVERED)
-		plan->entries[index].is = ENTRY_DELIVERED;
-	else if (is != STATE_REMOVED || !plan->params.keys_return)
-		plan->entries[index].is = ENTRY_SAFE;
+	entry->is = row->is == STATE_DELIVERED ? ENTRY_DELIVERED : ENTRY_SAFE;
+	entry->due = row->changed <= plan->params.removable;
+}
+
+void plan_known(struct plan *plan, size_t index, const struct state_row *row)
+{
+	if (row->is != STATE_REMOVED || !plan->params.keys_return)
+		know(plan, &plan->entries[index], row);
+}
+
+void plan_recognised(struct plan *plan, uint32_t number, const struct state_row *row)
+{
+	struct entry *entry = find(plan, number);
+
+	if (entry)
+		know(plan, entry, row);
 }
 
 void plan_listing_done(struct plan *plan)
@@ -127,15 +159,49 @@ void plan_listing_done(struct plan *plan)
 	plan->complete = true;
 }
 
-void plan_delivered(struct plan *plan, uint32_t number, const char *key)
+bool plan_is_complete(const struct plan *plan)
 {
-	size_t at = position(plan, number);
-
-	if (at == plan->count || plan->entries[at].number != number)
-		insert(plan, at, number, key, ENTRY_DELIVERED);
+	return plan->complete;
 }
 
-struct source_set plan_fetch(struct plan *plan)
+bool plan_is_beside(const struct plan *plan, uint32_t number)
+{
+	const struct entry *entry = find(plan, number);
+
+	return entry && entry->beside;
+}
+
+/* NULL if it was listed. */
+static struct entry *add_beside(struct plan *plan, uint32_t number, const char *key,
+				enum entry_is is)
+{
+	size_t at = position(plan, number);
+	struct entry *entry;
+
+	if (at < plan->count && plan->entries[at].number == number)
+		return NULL;
+	entry = insert(plan, at, number, key, is);
+	entry->beside = true;
+	return entry;
+}
+
+void plan_delivered(struct plan *plan, uint32_t number, const char *key)
+{
+	struct entry *entry = add_beside(plan, number, key, ENTRY_DELIVERED);
+
+	if (entry)
+		entry->due = true;
+}
+
+void plan_again(struct plan *plan, uint32_t number, const char *key, uint64_t octets)
+{
+	struct entry *entry = add_beside(plan, number, key, ENTRY_WANTED);
+
+	if (entry)
+		entry->octets = octets;
+}
+
+struct source_set plan_new_ones(struct plan *plan)
 {
 	size_t count = 0;
 
@@ -144,6 +210,25 @@ struct source_set plan_fetch(struct plan *plan)
 		if (plan->entries[i].is == ENTRY_WANTED)
 			plan->numbers[count++] = plan->entries[i].number;
 	return (struct source_set){.numbers = plan->numbers, .count = count};
+}
+
+struct source_set plan_fetch(struct plan *plan, size_t most)
+{
+	size_t count = 0;
+
+	plan->put_off = 0;
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->entries[i].is != ENTRY_WANTED || count++ < most)
+			continue;
+		plan->entries[i].is = ENTRY_LEFT;
+		plan->put_off++;
+	}
+	return plan_new_ones(plan);
+}
+
+size_t plan_put_off(const struct plan *plan)
+{
+	return plan->put_off;
 }
 
 static size_t base_length(const char *key)
@@ -164,6 +249,11 @@ static int compare_bases(const void *a, const void *b)
 	return (base_length(left) > base_length(right)) - (base_length(left) < base_length(right));
 }
 
+static bool may_go(const struct entry *entry)
+{
+	return entry->is == ENTRY_REMOVING || (entry->is == ENTRY_DELIVERED && entry->due);
+}
+
 /* Keeps back those copies of one UIDL of which not all may be removed. */
 static void hold_copies(struct plan *plan)
 {
@@ -177,7 +267,7 @@ static void hold_copies(struct plan *plan)
 
 		for (end = first; end < plan->count && !compare_bases(&sorted[first], &sorted[end]);
 		     end++)
-			all = all && sorted[end]->is >= ENTRY_DELIVERED;
+			all = all && may_go(sorted[end]);
 		for (size_t i = first; !all && i < end; i++)
 			if (sorted[i]->is == ENTRY_DELIVERED)
 				sorted[i]->is = ENTRY_SAFE;
@@ -189,13 +279,11 @@ struct source_set plan_remove(struct plan *plan)
 {
 	size_t count = 0;
 
-	if (plan->params.keep)
-		return (struct source_set){0};
 	if (plan->copies)
 		hold_copies(plan);
 	plan->numbers = mem_resize(plan->numbers, plan->count, sizeof *plan->numbers);
 	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->entries[i].is != ENTRY_DELIVERED)
+		if (plan->entries[i].is != ENTRY_DELIVERED || !plan->entries[i].due)
 			continue;
 		plan->entries[i].is = ENTRY_REMOVING;
 		plan->numbers[count++] = plan->entries[i].number;
@@ -213,8 +301,10 @@ void plan_settle(struct plan *plan, uint32_t number, enum plan_outcome outcome)
 	};
 	struct entry *entry = find(plan, number);
 
-	if (entry && entry->is != ENTRY_REMOVING)
-		entry->is = becomes[outcome];
+	if (!entry || entry->is == ENTRY_REMOVING)
+		return;
+	entry->is = becomes[outcome];
+	entry->due = plan->params.removable == INT64_MAX;
 }
 
 bool plan_wants(const struct plan *plan, uint32_t number)
@@ -224,6 +314,13 @@ bool plan_wants(const struct plan *plan, uint32_t number)
 	return entry && entry->is == ENTRY_WANTED;
 }
 
+const char *plan_id(const struct plan *plan, uint32_t number)
+{
+	const struct entry *entry = find(plan, number);
+
+	return entry && entry->id ? entry->id : "";
+}
+
 uint32_t plan_next(const struct plan *plan)
 {
 	uint32_t next = plan->params.next;
@@ -231,6 +328,8 @@ uint32_t plan_next(const struct plan *plan)
 	if (!plan->complete)
 		return next;
 	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->entries[i].beside)
+			continue;
 		if (plan->entries[i].is < ENTRY_SAFE)
 			return plan->entries[i].number;
 		if (plan->entries[i].number >= next && plan->entries[i].number < UINT32_MAX)

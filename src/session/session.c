@@ -280,6 +280,10 @@ static void on_ready(struct session *session, const struct source_event *ev)
 		 session->report.security.mechanism);
 	buf_text(&session->capabilities, ev->capabilities);
 	session->report.capabilities = buf_string(&session->capabilities);
+	session->report.warning =
+	    retention_warning(&session->params.retention, session->report.capabilities);
+	if (session->report.warning)
+		log_notice("%s: %s", session->params.account, session->report.warning);
 	outcome_received(&session->received, &session->params, &session->report.security);
 	walk_begin(session->walk, session->source, buf_string(&session->received),
 		   session->report.capabilities);
@@ -334,6 +338,7 @@ static void on_finish_done(struct session *session, const struct source_event *e
 	}
 	crash_point("session-finished");
 	session->said_goodbye = true;
+	walk_confirm(session->walk);
 	end(session);
 }
 
@@ -573,6 +578,8 @@ static void begin(void *ctx)
 		fail(session, &session->trouble);
 		return;
 	}
+	/* A mailbox that appears after the first visit holds nothing but what arrived since. */
+	session->params.first_skip &= !session->before.succeeded;
 	if (!goes_on(session, walk_prepare(session->walk, &err), &err))
 		return;
 	session->login = login_new(

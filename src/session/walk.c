@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* With unfinished letters, opened before the connection is made. What is more than these waits for
  * its turn in the walk, so that the number of open files stays bounded. */
@@ -26,13 +27,14 @@ struct walk {
 	const struct session_params *session;
 	struct walk_box **boxes;
 	size_t count, room;
-	size_t before;	/* of them stand in front for what is unfinished, until all is sorted */
-	size_t current; /* index of the box that is with the source */
-	bool at_work;	/* there is such a box */
-	bool brief;	/* the short way */
-	bool gmail;
-	bool listed; /* the server told all its mailboxes */
-	bool begun;  /* which are visited is known */
+	size_t before;	    /* of them stand in front for what is unfinished, until all is sorted */
+	size_t current;	    /* index of the box that is with the source */
+	bool at_work;	    /* there is such a box */
+	bool brief;	    /* the short way */
+	bool gmail;	    /* one message may stand in several mailboxes */
+	uint32_t allowance; /* messages that may still be fetched, where they are limited */
+	bool listed;	    /* the server told all its mailboxes */
+	bool begun;	    /* which are visited is known */
 	bool over;
 	bool *hits; /* which of the account's items match something */
 	const char *received;
@@ -49,7 +51,9 @@ static struct walk_box *box_add(struct walk *walk, const char *name)
 		walk->room = walk->room ? 2 * walk->room : 8;
 		walk->boxes = mem_resize(walk->boxes, walk->room, sizeof(struct walk_box *));
 	}
-	return walk->boxes[walk->count++] = walk_box_new(&walk->params, name, &walk->err);
+	return walk->boxes[walk->count++] =
+		   walk_box_new(&walk->params, name,
+				walk->session->max_messages ? &walk->allowance : NULL, &walk->err);
 }
 
 /* One with unfinished letters, by its name. */
@@ -93,6 +97,13 @@ void walk_abort(struct walk *walk)
 			collect_abort(walk->boxes[i]->collect);
 }
 
+void walk_confirm(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->count; i++)
+		if (walk->boxes[i]->collect)
+			collect_confirm(walk->boxes[i]->collect);
+}
+
 void walk_last_batches(struct walk *walk, bool removals_confirmed,
 		       void (*commit)(void *ctx, struct batch *batch), void *ctx)
 {
@@ -116,6 +127,7 @@ struct walk *walk_new(const struct walk_params *params)
 
 	walk->params = *params;
 	walk->session = session;
+	walk->allowance = session->max_messages;
 	walk->hits = mem_new(session->mailbox_count + 1, sizeof *walk->hits);
 	walk->brief = session->mailbox_count == 1 && !strcmp(session->mailboxes[0], "INBOX");
 	return walk;
@@ -211,7 +223,8 @@ enum walk_is walk_prepare(struct walk *walk, struct err *err)
 		box->rank = 0;
 		walk->hits[0] = true;
 		walk->at_work = true;
-	} else if (!walk->session->look_only && !add_unfinished(walk, err)) {
+	} else if (!walk->session->look_only && !walk->session->mark_all &&
+		   !add_unfinished(walk, err)) {
 		return WALK_FAILED;
 	}
 	for (size_t i = 0; i < walk->count && i < WALK_RECOVER_MAX; i++) {
@@ -416,8 +429,8 @@ static bool decide(struct walk *walk, struct walk_box *box, bool *ask_r, struct 
 		*ask_r = true;
 		return true;
 	}
-	if (known && !collect_quiet(session->state, &box->known, session->keep, box->validity,
-				    box->next, &quiet, err))
+	if (known && !collect_quiet(session->state, &box->known, &session->retention, box->validity,
+				    box->next, time(NULL), &quiet, err))
 		return false;
 	box->at = quiet ? WALK_BOX_QUIET : WALK_BOX_WAITING;
 	if (quiet)
@@ -527,12 +540,18 @@ enum walk_is walk_event(struct walk *walk, struct source *source, enum source_wh
 
 /* ---- from one to the next ------------------------------------------------------------------ */
 
+/* At Gmail a message may stand in the next mailbox, too: what became of it must be known there. */
+static bool must_wait(struct walk *walk)
+{
+	return walk->gmail && !walk_idle(walk);
+}
+
 /* Opens the next that waits; over where there is none. */
 static enum walk_is next(struct walk *walk, struct err *err)
 {
 	enum walk_is is = WALK_FINE;
 
-	while (!walk->at_work && walk->current < walk->count) {
+	while (!walk->at_work && walk->current < walk->count && !must_wait(walk)) {
 		struct walk_box *box = walk->boxes[walk->current];
 
 		if (box->at == WALK_BOX_WAITING) {
@@ -596,7 +615,7 @@ enum walk_is walk_follow(struct walk *walk, struct source *source, bool *over_r,
 		if (is != WALK_FINE)
 			return is;
 	} while (walk->at_work && advance(walk, source));
-	if (walk->at_work)
+	if (walk->current < walk->count)
 		return WALK_FINE;
 	walk->over = *over_r = true;
 	return WALK_FINE;
@@ -617,6 +636,10 @@ void walk_counts(const struct walk *walk, struct collect_counts *sum_r)
 		sum_r->waiting += add->waiting;
 		sum_r->quarantined += add->quarantined;
 		sum_r->removable += add->removable;
+		sum_r->left += add->left;
+		sum_r->skipped += add->skipped;
+		sum_r->put_off += add->put_off;
+		sum_r->recognised += add->recognised;
 		sum_r->exists += add->exists;
 	}
 }

@@ -5,16 +5,18 @@
 
 #include "deliver/sink.h"
 #include "session/pattern.h"
+#include "session/renamed.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
 
 struct walk_box *walk_box_new(const struct walk_params *params, const char *name,
-			      struct err *trouble)
+			      uint32_t *allowance, struct err *trouble)
 {
 	struct walk_box *box = mem_new(1, sizeof *box);
 
 	box->params = params;
+	box->allowance = allowance;
 	box->trouble = trouble;
 	box->name = mem_copy(name);
 	box->attributes = mem_copy("");
@@ -29,6 +31,7 @@ static void shut(struct walk_box *box)
 		box->counts = *collect_counts(box->collect);
 	collect_free(&box->collect);
 	state_unlock(&box->lock);
+	state_unlock(&box->old_lock);
 	if (box->sink)
 		box->sink->ops->free(box->sink);
 	box->sink = NULL;
@@ -78,7 +81,7 @@ static bool look_up(struct walk_box *box, struct err *err)
 	return true;
 }
 
-static void make_collect(struct walk_box *box)
+static void make_collect(struct walk_box *box, int64_t inherits)
 {
 	const struct walk_params *params = box->params;
 	const struct session_params *session = params->session;
@@ -89,10 +92,14 @@ static void make_collect(struct walk_box *box)
 							    .key = walk_box_key(params, box->name),
 							    .mailbox = box->known,
 							    .sink = box->sink,
-							    .keep = session->keep,
+							    .retention = session->retention,
+							    .allowance = box->allowance,
 							    .max_attempts = session->max_attempts,
 							    .keys_return = session->keys_return,
 							    .look_only = session->look_only,
+							    .mark_all = session->mark_all,
+							    .first_skip = session->first_skip,
+							    .inherits = inherits,
 							    .retry_now = session->retry_now,
 							    .on_step = params->on_step,
 							    .on_problem = params->on_problem,
@@ -104,6 +111,8 @@ static void make_collect(struct walk_box *box)
 enum walk_is walk_box_open(struct walk_box *box, struct err *err)
 {
 	const struct session_params *session = box->params->session;
+	struct state_key key = walk_box_key(box->params, box->name);
+	int64_t inherits = 0;
 
 	err_clear(err);
 	if (!look_up(box, err))
@@ -119,11 +128,21 @@ enum walk_is walk_box_open(struct walk_box *box, struct err *err)
 		/* Whoever held the lock may have moved on meanwhile. */
 		if (!look_up(box, err))
 			return WALK_FAILED;
+	}
+	if (!renamed_from(session->state, &key, &box->known, session->is_configured,
+			  session->configured, &inherits, err))
+		return WALK_FAILED;
+	if (inherits && !session->look_only) {
+		box->old_lock = state_lock(session->state, inherits, err);
+		if (!box->old_lock)
+			return err->kind ? WALK_FAILED : WALK_BUSY;
+	}
+	if (!session->look_only && !session->mark_all) {
 		box->sink = session->sinks.make(&session->sinks, box->name, err);
 		if (!box->sink)
 			return WALK_FAILED;
 	}
-	make_collect(box);
+	make_collect(box, inherits);
 	return WALK_FINE;
 }
 

@@ -107,7 +107,8 @@ static const char *const statements[STATE_STATEMENTS] = {
     [STATE_READ_DUE] = ROWS_BY("settled") SETTLED " AND state = 3 AND taken <= ?2 AND changed <= ?2"
 						  " AND gone = 0 ORDER BY taken",
     [STATE_READ_MARK] = "SELECT " COLUMNS ", mailbox FROM message INDEXED BY marks WHERE " MARKED
-			" AND mark = ?2 AND mailbox IN (SELECT id FROM mailbox WHERE account = ?1)",
+			" AND mark >= ?2 AND mark < ?2 || '!' AND mailbox IN (SELECT id FROM "
+			"mailbox WHERE account = ?1)",
     [STATE_READ_OTHERS] =
 	"SELECT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND validity < ?2)"
 	" OR EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND validity > ?2)",
@@ -144,7 +145,7 @@ static const char *const statements[STATE_STATEMENTS] = {
     [STATE_WRITE_CHECKED] = "UPDATE mailbox SET begun = ?2, checked = ?3 WHERE id = ?1",
     [STATE_WRITE_RENAME] = "UPDATE mailbox SET name = ?2 WHERE id = ?1",
     [STATE_WRITE_ADOPT] = "UPDATE OR REPLACE message SET mailbox = ?2, validity = ?3"
-			  " WHERE mailbox = ?1",
+			  " WHERE mailbox = ?1 AND (mailbox != ?2 OR " SETTLED ")",
     [STATE_WRITE_FORGET] = "DELETE FROM message WHERE mailbox = ?1 AND validity = ?2 AND key = ?3",
     [STATE_WRITE_MAILBOX] = "UPDATE mailbox SET validity = ?2, next = ?3 WHERE id = ?1",
     [STATE_WRITE_VISIT] =

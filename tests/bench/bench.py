@@ -2,7 +2,7 @@
 """The figures mailhaul is to reach, measured beside mbsync, on the same server, in the same run.
 
 Every figure is printed with what it may be at most; the exit code is 1 if one is not reached.
-bench.py [flights] [memory] [speed] measures only these.
+bench.py [flights] [memory] [speed] [recognise] [rows] measures only these.
 """
 import os
 import resource
@@ -242,12 +242,85 @@ def speed(bench):
     bench.lab.empty("speed")
 
 
+def recognise(bench):
+    """The server numbers KNOWN messages anew."""
+    import messages
+    from lab import HOST
+    from proxy import Proxy
+    print("Recognising %d messages of 4 KB after a new numbering, at a round trip of %d ms" % (
+        KNOWN, ROUND_TRIP * 1000))
+    for protocol in ("imap", "pop3"):
+        name = "recognise-" + protocol
+        bench.lab.fill(name, messages.uniform(KNOWN, OCTETS))
+        home = bench.home(name, protocol)
+        bench.mailhaul(home)
+        expect(home.path, KNOWN, "mailhaul")
+        time.sleep(1.01)  # UIDVALIDITY is the second in which Dovecot made the mailbox
+        for one in os.listdir(bench.lab.mailbox(name)):
+            if one.startswith("dovecot"):
+                os.remove(os.path.join(bench.lab.mailbox(name), one))
+        with Proxy(HOST, bench.lab.ports[protocol], ROUND_TRIP) as proxy:
+            home.configure({"box": home.account(name, protocol, auth="plain", port=proxy.port)})
+            run = bench.mailhaul(home)
+            expect(home.path, KNOWN, "mailhaul")
+            figure("mailhaul %s: wall" % protocol, run.seconds, None, "s", "%.2f")
+            figure("    CPU", run.cpu, None, "s", "%.2f")
+            figure("    flights", proxy.flights[-1], None)
+            figure("    memory", run.peak, None, "MB", "%.1f")
+            figure("    messages a second", KNOWN / run.seconds, None)
+        bench.lab.empty(name)
+
+
+def rows(bench):
+    """What an empty poll reads of the state must not grow with what is remembered."""
+    import memory
+    import messages
+    print("Rows that an empty poll reads of the state, in all, and steps of SQLite's machine")
+    counter = bench.lab.file("count_rows.so")
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", counter,
+                    os.path.join(HERE, "count_rows.c")], check=True)
+    for keep in (True, "30d", False):
+        before = None
+        for remembered in (1_000, 1_000_000):
+            name = "rows-%s-%d" % (str(keep).lower(), remembered)
+            bench.lab.fill(name, messages.uniform(10, 300))
+            home = bench.home(name)
+            bench.mailhaul(home)
+            home.configure({"box": home.account(name, auth="plain", keep=keep)})
+            remember(home, memory.REMOVED if keep is False else memory.DELIVERED, remembered)
+            said = home.file("rows")
+            home.env = {**home.env, "LD_PRELOAD": counter}
+            bench.mailhaul(home)
+            home.env["COUNT_ROWS"] = said
+            bench.mailhaul(home)
+            with open(said) as file:
+                read, steps = map(int, file.read().split())
+            figure("keep: %s, %d remembered: rows" % (str(keep).lower(), remembered), read,
+                   before and before[0])
+            figure("    steps", steps, before and before[1] * 1.1)
+            before = before or (read, steps)
+            bench.lab.empty(name)
+
+
+def remember(home, state, count):
+    """So many messages more, which were delivered an hour ago."""
+    import memory
+    now = int(time.time()) - 3600
+    with memory.opened(home) as db:
+        mailbox, validity = db.execute("SELECT id, validity FROM mailbox").fetchone()
+        gone = now if state == memory.REMOVED else 0
+        db.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 4096, ?, ?)", (
+            (mailbox, validity, str(1000 + i), state, now, now, "letter-%d" % i, "%032x" % i, now,
+             gone) for i in range(count)))
+
+
 def main():
     user.continue_unprivileged()
     import runner
     from lab import Lab
     runner.interrupt_on_term()
-    parts = {"flights": flights, "memory": memory, "speed": speed}
+    parts = {"flights": flights, "memory": memory, "speed": speed, "recognise": recognise,
+             "rows": rows}
     with Lab() as lab:
         bench = Bench(lab)
         for name in sys.argv[1:] or parts:

@@ -21,10 +21,10 @@
  *                     server's. Fields not named are not compared, but DONE is refused only where
  *                     that is said. Neighbouring chunks count as one. IDLE: the engine wants a
  * verb. V: verb ...     tls_started, auth MECH [INITIAL], respond BASE64, cancel, login USER
- * PASSWORD, select MAILBOX [writing], mailboxes ITEM..., status NAME..., list FROM [sizes], fetch
- * SET, remove SET, finish, eof (after all that was sent has been read). SET is like 1,2,5:9. W:
- * text         after all that was sent has been read, the engine waits for this T: text         the
- * trace, whole and in order; compared at the end
+ * PASSWORD, select MAILBOX [writing], mailboxes ITEM..., status NAME..., list FROM [sizes|ids],
+ * fetch SET, headers SET, present SET, remove SET, finish, eof (after all that was sent has been
+ * read). SET is like 1,2,5:9. W: text         after all that was sent has been read, the engine
+ * waits for this T: text         the trace, whole and in order; compared at the end
  *
  * Events and client lines are compared each in their own order; a verb is given once all that
  * stands above it came. At the end nothing may be left over. Besides, two things hold in every
@@ -49,7 +49,8 @@ enum { IN_MAX = 300000, DRIP_ALL = 65536 };
 struct happened {
 	enum source_what what;
 	struct source_event ev;
-	char *key, *mechanisms, *capabilities, *name, *served, *wire, *attributes, *text, *code;
+	char *key, *id, *mechanisms, *capabilities, *name, *served, *wire, *attributes, *text,
+	    *code;
 	struct buf bytes;
 };
 
@@ -95,6 +96,7 @@ static const char *const verbs[SOURCE_VERBS] = {
     [SOURCE_VERB_MAILBOXES] = "mailboxes", [SOURCE_VERB_STATUS] = "status",
     [SOURCE_VERB_AUTH] = "auth",	   [SOURCE_VERB_SELECT] = "select",
     [SOURCE_VERB_LIST] = "list",	   [SOURCE_VERB_FETCH] = "fetch",
+    [SOURCE_VERB_HEADERS] = "headers",	   [SOURCE_VERB_PRESENT] = "present",
     [SOURCE_VERB_REMOVE] = "remove",	   [SOURCE_VERB_FINISH] = "finish",
 };
 
@@ -119,6 +121,7 @@ __attribute__((format(printf, 2, 3))) static bool complain(struct replay *r, con
 static void happened_free(struct happened *h)
 {
 	free(h->key);
+	free(h->id);
 	free(h->mechanisms);
 	free(h->capabilities);
 	free(h->name);
@@ -144,6 +147,7 @@ static void event_keep(struct replay *r, enum source_what what, const struct sou
 	*h = (struct happened){.what = what,
 			       .ev = *ev,
 			       .key = mem_copy(ev->key),
+			       .id = mem_copy(ev->id),
 			       .mechanisms = mem_copy(ev->mechanisms),
 			       .capabilities = mem_copy(ev->capabilities),
 			       .name = mem_copy(ev->name),
@@ -284,6 +288,8 @@ static const char *field_text(const struct happened *h, const char *name)
 		return h->wire;
 	if (!strcmp(name, "attributes"))
 		return h->attributes;
+	if (!strcmp(name, "id"))
+		return h->id;
 	if (!strcmp(name, "text"))
 		return h->text;
 	if (!strcmp(name, "code"))
@@ -486,18 +492,28 @@ static bool expect_client(struct replay *r, char variant, const char *text)
 
 /* ---- verbs --------------------------------------------------------------------------------- */
 
-static void give_set(struct replay *r, const char *text, bool fetch)
+static bool give_set(struct replay *r, const char *verb, const char *text)
 {
+	static const struct {
+		const char *name;
+		void (*say)(struct source *source, const struct source_set *set);
+	} sets[] = {{"fetch", source_fetch},
+		    {"headers", source_headers},
+		    {"present", source_present},
+		    {"remove", source_remove}};
 	uint32_t *numbers = NULL;
 	struct source_set set = {0};
 
-	set_read(text ? text : "", &numbers, &set.count);
-	set.numbers = numbers;
-	if (fetch)
-		source_fetch(r->source, &set);
-	else
-		source_remove(r->source, &set);
-	free(numbers);
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+		if (strcmp(verb, sets[i].name) != 0)
+			continue;
+		set_read(text ? text : "", &numbers, &set.count);
+		set.numbers = numbers;
+		sets[i].say(r->source, &set);
+		free(numbers);
+		return true;
+	}
+	return false;
 }
 
 static bool verb_give(struct replay *r, const char *verb, const char *a, const char *b)
@@ -517,9 +533,11 @@ static bool verb_give(struct replay *r, const char *verb, const char *a, const c
 		source_select(r->source, a, b && !strcmp(b, "writing"));
 	else if (!strcmp(verb, "list"))
 		source_list(r->source, a ? (uint32_t)strtoul(a, NULL, 10) : 1,
-			    b && !strcmp(b, "sizes"));
-	else if (!strcmp(verb, "fetch") || !strcmp(verb, "remove"))
-		give_set(r, a, *verb == 'f');
+			    !b			? 0
+			    : !strcmp(b, "ids") ? SOURCE_LIST_IDS
+						: SOURCE_LIST_SIZES);
+	else if (give_set(r, verb, a))
+		return true;
 	else if (!strcmp(verb, "finish"))
 		source_finish(r->source);
 	else if (!strcmp(verb, "read")) {

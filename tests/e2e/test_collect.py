@@ -1,6 +1,7 @@
 """Mail comes from both protocols, over both kinds of TLS, into every delivery, octet by octet."""
 import os
 import subprocess
+import time
 
 import messages
 from lab import SECRET
@@ -255,6 +256,7 @@ def uidvalidity_changes(lab, home):
     mail = messages.sample(20)
     user = one_account(lab, home, "imap", mail)
     home.poll()
+    time.sleep(1.01)  # UIDVALIDITY is the second in which Dovecot made the mailbox
     for name in os.listdir(lab.mailbox(user)):
         if name.startswith("dovecot"):
             path = os.path.join(lab.mailbox(user), name)

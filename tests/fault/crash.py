@@ -7,10 +7,12 @@ middle and last visit, and once more while it recovers from that. Then it is kil
 moments. crash.py [WORD...] runs the cases whose names hold one of the words.
 """
 import collections
+import contextlib
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,16 +24,21 @@ sys.dont_write_bytecode = True
 import user  # noqa: E402
 
 RANDOM_KILLS = {"maildir": 11, "mda": 3}  # for each protocol and keep
+RANDOM_KILLS_MORE = 3  # for each of the ways that are added below
 SEED = 20_201
 MDA = 'f=$(mktemp "$HOME/part/XXXXXX") && cat >"$f" && mv "$f" "$HOME/got/"\n'
 
-Way = collections.namedtuple("Way", "protocol keep delivery")
-WAYS = [Way(protocol, keep, delivery) for protocol in ("imap", "pop3") for keep in (True, False)
-        for delivery in ("maildir", "mda")]
+# anew: half of the mail was delivered, then the server numbers its messages anew.
+Way = collections.namedtuple("Way", "protocol keep delivery anew")
+USUAL = [Way(protocol, keep, delivery, False) for protocol in ("imap", "pop3")
+         for keep in (True, False) for delivery in ("maildir", "mda")]
+WAYS = USUAL + [Way("imap", "1d", "maildir", False), Way("pop3", "1d", "maildir", False),
+                Way("imap", False, "maildir", True), Way("pop3", True, "maildir", True)]
 
 
 def label(way):
-    return "%s, keep: %s, %s" % (way.protocol, str(way.keep).lower(), way.delivery)
+    return "%s, keep: %s, %s%s" % (way.protocol, str(way.keep).lower(), way.delivery,
+                                   ", anew" if way.anew else "")
 
 
 class Visit:
@@ -44,16 +51,42 @@ class Visit:
         home.binary = program.CRASH_BINARY
         self.user = os.path.basename(home.path)
         self.mail = messages.sample(count)
-        lab.fill(self.user, self.mail)
+        lab.fill(self.user, self.mail[:count // 2] if way.anew else self.mail)
         for name in ("part", "got"):
             os.makedirs(home.file(name), exist_ok=True)
         deliver = {"maildir": home.file("Maildir")} if way.delivery == "maildir" else \
             {"mda": [home.script("mda", MDA)]}
-        home.configure({"box": home.account(self.user, way.protocol, keep=way.keep, auth="plain",
-                                            deliver=deliver)})
+        self.configure(True if way.anew else way.keep, deliver)
+        if way.anew:
+            self.number_anew(count, deliver)
+
+    def configure(self, keep, deliver):
+        self.home.configure({"box": self.home.account(self.user, self.way.protocol, keep=keep,
+                                                      auth="plain", deliver=deliver)})
+
+    def number_anew(self, count, deliver):
+        """UIDVALIDITY is the second in which Dovecot made the mailbox; UIDLs hold it, too."""
+        assert self.poll().code == 0
+        time.sleep(1.01)
+        path = self.lab.mailbox(self.user)
+        for name in os.listdir(path):
+            if name.startswith("dovecot"):
+                os.remove(os.path.join(path, name))
+        self.lab.fill(self.user, self.mail[count // 2:])
+        self.configure(self.way.keep, deliver)
+
+    def age(self):
+        """A day goes by: what was delivered is due. (There may be no state yet.)"""
+        import memory
+        if self.way.keep != "1d" or not os.path.exists(self.home.file("state", "state.db")):
+            return
+        with contextlib.suppress(sqlite3.OperationalError):
+            memory.change(self.home, "UPDATE message SET taken = taken - ?1, changed = "
+                          "changed - ?1 WHERE state = ?2", 2 * memory.DAY, memory.DELIVERED)
 
     def poll(self, point=None, listing=None):
         env = {}
+        self.age()
         if point:
             env["MAILHAUL_CRASH"] = point
         if listing:
@@ -66,6 +99,7 @@ class Visit:
 
     def poll_killed_after(self, seconds):
         """Polls, and kills it after so long, unless it ended before."""
+        self.age()
         process = self.home.start("poll", "box", stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)
         time.sleep(seconds)
@@ -90,19 +124,19 @@ class Visit:
         for one in self.mail:
             assert one.number in on_server or one.raw in bodies, \
                 "message %d is neither on the server nor here" % one.number
-        if self.way.keep:
+        if self.way.keep is True:
             assert len(on_server) == len(self.mail), "keep: true removed mail"
 
     def finish(self):
         """Undisturbed, everything must have arrived."""
         from program import compare, unfinished
-        for _ in range(2):
+        for _ in range(3 if self.way.keep == "1d" else 2):
             result = self.poll()
             assert result.code == 0, "after %d kills: %r" % (self.killed, result)
         time.sleep(0.05)
         compare(self.mail, self.arrived(),
                 doubled=self.killed if self.way.delivery == "mda" else 0)
-        if not self.way.keep:
+        if self.way.keep is not True:
             assert not self.lab.left(self.user), "left on the server: %d" % len(
                 self.lab.left(self.user))
         if self.way.delivery == "maildir":
@@ -165,14 +199,14 @@ def make_cases(lab):
         counts = points_of(lab, way)
         assert counts, "the test build passes no crash point"
         for point, visits in sorted(counts.items()):
-            for visit in sorted({1, (visits + 1) // 2, visits}):
+            for visit in sorted({1, (visits + 1) // 2, visits} if way in USUAL else {1}):
                 where = "%s:%d" % (point, visit)
                 runner.CASES.append(runner.Case(
                     "crash %s at %s" % (label(way), where),
                     lambda lab, home, w=way, p=where: crash(lab, home, w, p), 90))
     for way in WAYS:
         seconds = how_long(lab, way)
-        for number in range(RANDOM_KILLS[way.delivery]):
+        for number in range(RANDOM_KILLS[way.delivery] if way in USUAL else RANDOM_KILLS_MORE):
             runner.CASES.append(runner.Case(
                 "random kill %s, %d" % (label(way), number + 1),
                 lambda lab, home, w=way, n=number, s=seconds: random_kill(lab, home, w, n, s),

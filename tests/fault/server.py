@@ -421,6 +421,39 @@ class ImapServer(Server):
         self.play(wire, "LOGOUT", fill, lambda: ["* BYE", "{tag} OK done", Hangup()])
 
 
+class GmailServer(ImapServer):
+    """Labels are mailboxes: names with uids and what stands under them, (X-GM-MSGID, octets). A
+    message that leaves one stays in the others."""
+
+    ENCRYPTED = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS ID X-GM-EXT-1"
+
+    def __init__(self, certificates, labels):
+        super().__init__(certificates, [])
+        self.labels, self.label = labels, None
+        self.fetched = []
+
+    def on_select(self, wire, fill, rest):
+        self.label = self.labels[rest.split(" ")[1].strip('"')]
+        self.messages = {uid: octets for uid, (_, octets) in self.label.items()}
+        self.removed = set()
+        super().on_select(wire, fill, rest)
+
+    on_examine = on_select
+
+    def items(self, uid, wanted, body=True):
+        said = super().items(uid, wanted, body)
+        if body and "[]" in wanted:
+            self.fetched.append(self.label[uid][0])
+        if "X-GM-MSGID" in wanted:
+            said = b"X-GM-MSGID %d " % self.label[uid][0] + said
+        return said
+
+    def on_expunge(self, wire, fill, rest):
+        for uid in self.removed:
+            self.label.pop(uid, None)
+        super().on_expunge(wire, fill, rest)
+
+
 class Pop3Server(Server):
     protocol = "pop3"
     CLEAR = "USER|UIDL|PIPELINING|STLS"
@@ -487,6 +520,11 @@ class Pop3Server(Server):
         """What a number of this session stands for; None if for nothing."""
         number = int(number) if number.isdigit() else 0
         return self.box[number - 1] if 0 < number <= len(self.box) else None
+
+    def on_top(self, wire, args):
+        uid = self.uid(args[0])
+        head = self.messages[uid].partition(b"\r\n\r\n")[0] if uid else b""
+        self.play(wire, "TOP", {}, lambda: ["+OK", head + b"\r\n\r\n", "."])
 
     def on_dele(self, wire, args):
         def honest():

@@ -100,6 +100,27 @@ static void tell_duration(const struct option *option, json_t *schema, struct bu
 	config_value_duration(words, option->most);
 }
 
+static void tell_keep(const struct option *option, json_t *schema, struct buf *words)
+{
+	json_t *time = json_object();
+
+	buf_text(words, "true, false, or ");
+	tell_duration(option, time, words);
+	json_object_set_new(schema, "anyOf", json_pack("[{s:s}, o]", "type", "boolean", time));
+}
+
+static void tell_size(const struct option *option, json_t *schema, struct buf *words)
+{
+	json_t *number = json_pack("{s:s}", "type", "integer");
+
+	set_number(number, "minimum", option->least);
+	set_number(number, "maximum", option->most);
+	json_object_set_new(
+	    schema, "anyOf",
+	    json_pack("[o, {s:s, s:s}]", number, "type", "string", "pattern", "^[0-9]+[KMG]?$"));
+	buf_printf(words, "size, at least %lluK", (unsigned long long)(option->least / 1024));
+}
+
 static void tell_text(json_t *schema, struct buf *words, const char *what)
 {
 	set_text(schema, "type", "string");
@@ -177,6 +198,12 @@ static void tell_type(const struct option *option, json_t *schema, struct buf *w
 		set_text(schema, "type", "boolean");
 		buf_text(words, "true or false");
 		break;
+	case OPTION_KEEP:
+		tell_keep(option, schema, words);
+		break;
+	case OPTION_SIZE:
+		tell_size(option, schema, words);
+		break;
 	case OPTION_NUMBER:
 	case OPTION_PORT:
 		tell_number(option, schema, words);
@@ -219,6 +246,8 @@ static json_t *fallback_value(const struct option *option, const json_t *schema)
 
 	if (config_value_is_list(option))
 		return json_pack("[s]", option->fallback);
+	if (option->type == OPTION_KEEP)
+		return json_boolean(!strcmp(option->fallback, "true"));
 	if (type && !strcmp(type, "integer"))
 		return json_integer(strtoll(option->fallback, NULL, 10));
 	if (type && !strcmp(type, "boolean"))

@@ -144,7 +144,10 @@ START_TEST(defaults_of_the_table)
 	ck_assert_ptr_null(a->password.argv[3]);
 	ck_assert_str_eq(a->mailboxes[0], "INBOX");
 	ck_assert_ptr_null(a->mailboxes[1]);
-	ck_assert(a->keep);
+	ck_assert_int_eq(a->keep, CONFIG_KEEP);
+	ck_assert_uint_eq(a->max_size, 0);
+	ck_assert_uint_eq(a->max_messages, 0);
+	ck_assert_int_eq(a->first_run, CONFIG_FIRST_ALL);
 	ck_assert_uint_eq(a->max_attempts, 5);
 	ck_assert_uint_eq(a->timeout_ms, 180000);
 	ck_assert_str_eq(a->maildir, "/home/lee/Mail");
@@ -168,7 +171,8 @@ START_TEST(everything_given)
 		 "      server_name: bücher.example\n      min_version: \"1.3\"\n"
 		 "      ca_file: ca.pem\n"
 		 "    user: lee@example.org\n    auth: Scram-SHA-256\n    password: ' p ß\"'\n"
-		 "    keep: False\n    max_attempts: 1\n    timeout: 1h\n"
+		 "    keep: False\n    max_size: 50M\n    max_messages: 1000\n    first_run: skip\n"
+		 "    max_attempts: 1\n    timeout: 1h\n"
 		 "    deliver:\n      mda: [/usr/sbin/exim4, -oi, -f, \"%{sender}\", --, \"\"]\n"
 		 "      mda_timeout: 30s\n      mda_may_skip_input: true\n"
 		 "  pinned:\n    host: '::1'\n    tls:\n"
@@ -195,7 +199,10 @@ START_TEST(everything_given)
 	ck_assert_str_eq(a->auth, "SCRAM-SHA-256");
 	ck_assert_int_eq(a->password.kind, SECRET_VALUE);
 	ck_assert_str_eq(a->password.value, " p ß\"");
-	ck_assert(!a->keep);
+	ck_assert_int_eq(a->keep, CONFIG_REMOVE);
+	ck_assert_uint_eq(a->max_size, 50 * 1024 * 1024);
+	ck_assert_uint_eq(a->max_messages, 1000);
+	ck_assert_int_eq(a->first_run, CONFIG_FIRST_SKIP);
 	ck_assert_uint_eq(a->timeout_ms, 3600000);
 	ck_assert_str_eq(a->mda[3], "%{sender}");
 	ck_assert_str_eq(a->mda[5], "");
@@ -414,10 +421,23 @@ START_TEST(wrong_types)
 	line_fails("mailboxes: []", "16: mailboxes: the list is empty");
 	line_fails("tls: [starttls]",
 		   "10: tls must be starttls, implicit, or a mapping, not a list");
-	line_fails("keep: 'true'", "11: keep must be true or false, without quotes");
-	line_fails("keep: yes", "11: keep must be true or false, not \"yes\"");
-	line_fails("keep: 30d", "11: keep must be true or false; this version cannot remove "
-				"messages after a time (\"30d\")");
+	line_fails("keep: 'true'", "11: keep must be true or false, or a duration, without quotes");
+	line_fails("keep: yes", "11: keep must be true, false, or a duration, as 30d, not \"yes\"");
+	line_fails("keep: 30", "11: keep needs a unit (s, m, h or d): did you mean 30s?");
+	line_fails("keep: 30x", "11: keep must be true, false, or a duration, as 30d, not \"30x\"");
+	line_fails("keep: 59s", "11: keep must be from 1m to 3650d, not \"59s\"");
+	line_fails("keep: 3651d", "11: keep must be from 1m to 3650d, not \"3651d\"");
+	line_fails("max_size: big", "15: max_size must be a whole number, in octets or with K, M "
+				    "or G, as 50M, not \"big\"");
+	line_fails("max_size: 5MB", "15: max_size must be a whole number, in octets or with K, M "
+				    "or G, as 50M, not \"5MB\"");
+	line_fails("max_size: 1023", "15: max_size must be from 1K to 1048576G, not \"1023\"");
+	line_fails("max_size: 99999999999999999999G",
+		   "15: max_size must be a whole number, in octets or with K, M "
+		   "or G, as 50M, not \"99999999999999999999G\"");
+	line_fails("max_messages: 0",
+		   "19: max_messages must be a whole number from 1 to 1000000, not \"0\"");
+	line_fails("first_run: none", "16: first_run must be all or skip, not \"none\"");
 	line_fails("max_attempts: !!int 5",
 		   "19: the tag \"tag:yaml.org,2002:int\" means nothing here; leave it out");
 	fails("accounts: [a]\n",
@@ -428,6 +448,33 @@ START_TEST(wrong_types)
 	fails("accounts:\n  work: lee\n",
 	      "2:9: account \"work\" must be a mapping, not a single value\n");
 	fails("accounts:\n  work:\n", "2:3: account \"work\" holds nothing\n");
+}
+END_TEST
+
+START_TEST(keeping_and_sizes)
+{
+	static const struct {
+		const char *line;
+		uint64_t keep_ms, max_size;
+	} cases[] = {{"keep: 30d", 30ULL * 86400000, 0},
+		     {"keep: '90m'", 90ULL * 60000, 0},
+		     {"keep: 3650d", 3650ULL * 86400000, 0},
+		     {"max_size: 1024", 0, 1024},
+		     {"max_size: 1k", 0, 1024},
+		     {"max_size: 3G", 0, 3ULL << 30}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char *text = mem_printf(GOOD "    %s\n", cases[i].line);
+		struct config *config = load(text);
+
+		ck_assert_str_eq(buf_string(&told), "");
+		ck_assert_int_eq(config->accounts[0]->keep,
+				 cases[i].keep_ms ? CONFIG_KEEP_FOR : CONFIG_KEEP);
+		ck_assert_uint_eq(config->accounts[0]->keep_ms, cases[i].keep_ms);
+		ck_assert_uint_eq(config->accounts[0]->max_size, cases[i].max_size);
+		config_free(&config);
+		free(text);
+	}
 }
 END_TEST
 
@@ -1040,7 +1087,7 @@ START_TEST(all_mistakes_in_one_run_in_order)
 	      "8:18: max_connections must be a whole number from 1 to 10000, not \"0\"\n"
 	      "10:12: timeout must be a whole number with a unit (s, m, h or d), as 30s or 5m, not "
 	      "\"x\"\n"
-	      "late.yaml:4:7: keep must be true or false, not \"1\"\n");
+	      "late.yaml:4:7: keep needs a unit (s, m, h or d): did you mean 1s?\n");
 }
 END_TEST
 
@@ -1071,6 +1118,7 @@ static TCase *bad_values(void)
 	tcase_add_test(tests, unknown_keys);
 	tcase_add_test(tests, repeated_keys);
 	tcase_add_test(tests, wrong_types);
+	tcase_add_test(tests, keeping_and_sizes);
 	tcase_add_test(tests, numbers);
 	tcase_add_test(tests, durations);
 	tcase_add_test(tests, choices);

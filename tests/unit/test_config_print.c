@@ -86,7 +86,8 @@ START_TEST(where_values_come_from)
 	ck_assert_int_eq(mkdir(accounts, 0700), 0);
 	free(accounts);
 	free(put("accounts.d/work.yaml",
-		 "# mine\nhost: imap.example.org\nkeep: false\ndeliver: {maildir: ~/Mail/work}\n"));
+		 "# mine\nhost: imap.example.org\nkeep: 30d\ndeliver: {maildir: ~/Mail/work}\n"
+		 "max_size: 1536K\n"));
 	prints("max_connections: 8\n"
 	       "defaults:\n"
 	       "  user: lee\n"
@@ -111,7 +112,9 @@ START_TEST(where_values_come_from)
 	       "    auth: auto                                  # default\n"
 	       "    password_command: [pass, show, \"mail box\"]  # defaults, config.yaml:4\n"
 	       "    mailboxes: [INBOX]                          # default\n"
-	       "    keep: false                                 # accounts.d/work.yaml:3\n"
+	       "    keep: 30d                                   # accounts.d/work.yaml:3\n"
+	       "    max_size: 1536K                             # accounts.d/work.yaml:5\n"
+	       "    first_run: all                              # default\n"
 	       "    max_attempts: 5                             # default\n"
 	       "    timeout: 3m                                 # default\n"
 	       "    deliver:\n"

@@ -18,7 +18,8 @@ START_TEST(rows_make_sense)
 		bool chooses = o->type == OPTION_CHOICE || o->type == OPTION_SWITCH ||
 			       o->type == OPTION_MECHANISM;
 		bool ranges = o->type == OPTION_NUMBER || o->type == OPTION_PORT ||
-			      o->type == OPTION_DURATION;
+			      o->type == OPTION_DURATION || o->type == OPTION_SIZE ||
+			      o->type == OPTION_KEEP;
 
 		ck_assert_msg(chooses == (o->choices != NULL), "%s", o->name);
 		ck_assert_msg(ranges == (o->most > o->least), "%s", o->name);

@@ -9,7 +9,8 @@
 
 static struct plan *made(bool keep, uint32_t next, uint32_t end)
 {
-	struct plan *plan = plan_new(&(struct plan_params){.keep = keep, .next = next, .end = end});
+	struct plan *plan = plan_new(&(struct plan_params){
+	    .removable = keep ? INT64_MIN : INT64_MAX, .next = next, .end = end});
 
 	plan_listing_done(plan);
 	return plan;
@@ -17,9 +18,9 @@ static struct plan *made(bool keep, uint32_t next, uint32_t end)
 
 static void know(struct plan *plan, uint32_t number, const char *key, enum state_is is)
 {
-	plan_listed(plan, number, key);
+	plan_listed(plan, number, key, 0, "");
 	if (is)
-		plan_known(plan, plan_count(plan) - 1, is);
+		plan_known(plan, plan_count(plan) - 1, &(struct state_row){.is = is, .changed = 5});
 }
 
 static void listed(struct plan *plan, uint32_t number, enum state_is is)
@@ -39,7 +40,7 @@ START_TEST(fetches_what_is_not_known)
 	listed(plan, 6, 0);
 	listed(plan, 7, STATE_QUARANTINED);
 	listed(plan, 8, 0);
-	set = plan_fetch(plan);
+	set = plan_fetch(plan, SIZE_MAX);
 	ck_assert_uint_eq(set.count, 2);
 	ck_assert_uint_eq(set.numbers[0], 6);
 	ck_assert_uint_eq(set.numbers[1], 8);
@@ -55,7 +56,7 @@ START_TEST(repeated_and_descending_numbers_are_ignored)
 	listed(plan, 7, 0);
 	listed(plan, 7, 0);
 	listed(plan, 3, 0);
-	ck_assert_uint_eq(plan_fetch(plan).count, 1);
+	ck_assert_uint_eq(plan_fetch(plan, SIZE_MAX).count, 1);
 	plan_free(&plan);
 }
 END_TEST
@@ -84,7 +85,8 @@ END_TEST
 
 START_TEST(next_stays_until_the_listing_is_complete)
 {
-	struct plan *plan = plan_new(&(struct plan_params){.keep = true, .next = 3, .end = 40});
+	struct plan *plan =
+	    plan_new(&(struct plan_params){.removable = INT64_MIN, .next = 3, .end = 40});
 
 	ck_assert_uint_eq(plan_next(plan), 3);
 	listed(plan, 8, STATE_DELIVERED);
@@ -146,12 +148,13 @@ END_TEST
 START_TEST(a_removed_key_that_returns_is_new_where_keys_return)
 {
 	struct plan *imap = made(false, 1, 0);
-	struct plan *pop3 = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+	struct plan *pop3 =
+	    plan_new(&(struct plan_params){.removable = INT64_MAX, .next = 1, .keys_return = true});
 
 	know(imap, 1, "1", STATE_REMOVED);
 	know(pop3, 1, "a", STATE_REMOVED);
-	ck_assert_uint_eq(plan_fetch(imap).count, 0);
-	ck_assert_uint_eq(plan_fetch(pop3).count, 1);
+	ck_assert_uint_eq(plan_fetch(imap, SIZE_MAX).count, 0);
+	ck_assert_uint_eq(plan_fetch(pop3, SIZE_MAX).count, 1);
 	plan_free(&imap);
 	plan_free(&pop3);
 }
@@ -159,7 +162,8 @@ END_TEST
 
 START_TEST(copies_are_removed_together)
 {
-	struct plan *plan = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+	struct plan *plan =
+	    plan_new(&(struct plan_params){.removable = INT64_MAX, .next = 1, .keys_return = true});
 	struct source_set set;
 
 	know(plan, 1, "same", STATE_DELIVERED);
@@ -172,7 +176,8 @@ START_TEST(copies_are_removed_together)
 	ck_assert_uint_eq(set.numbers[1], 4);
 	plan_free(&plan);
 
-	plan = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+	plan =
+	    plan_new(&(struct plan_params){.removable = INT64_MAX, .next = 1, .keys_return = true});
 	know(plan, 1, "same", STATE_DELIVERED);
 	know(plan, 2, "same 2", STATE_DELIVERED);
 	ck_assert_uint_eq(plan_remove(plan).count, 2);
@@ -187,9 +192,94 @@ START_TEST(wants_only_what_is_open)
 	listed(plan, 2, 0);
 	ck_assert(plan_wants(plan, 2));
 	ck_assert(!plan_wants(plan, 3));
-	ck_assert_str_eq(plan_key_at(plan, 0), "2");
+	ck_assert_str_eq(plan_at(plan, 0).key, "2");
 	plan_settle(plan, 2, PLAN_LEFT);
 	ck_assert(!plan_wants(plan, 2));
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(removes_what_was_delivered_long_enough_ago)
+{
+	struct plan *plan = plan_new(&(struct plan_params){.removable = 100, .next = 1});
+	struct state_row old = {.is = STATE_DELIVERED, .changed = 100};
+	struct state_row young = {.is = STATE_DELIVERED, .changed = 101};
+	struct source_set set;
+
+	listed(plan, 3, 0);
+	listed(plan, 4, 0);
+	listed(plan, 5, 0);
+	listed(plan, 6, 0);
+	plan_known(plan, 0, &old);
+	plan_known(plan, 1, &young);
+	plan_recognised(plan, 5, &old);
+	plan_settle(plan, 6, PLAN_DELIVERED);
+	set = plan_remove(plan);
+	ck_assert_uint_eq(set.count, 2);
+	ck_assert_uint_eq(set.numbers[0], 3);
+	ck_assert_uint_eq(set.numbers[1], 5);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(fetches_no_more_than_allowed_and_next_stays)
+{
+	struct plan *plan = made(true, 1, 9);
+	struct source_set set;
+
+	for (uint32_t i = 1; i <= 5; i++)
+		listed(plan, i, 0);
+	ck_assert_uint_eq(plan_new_ones(plan).count, 5);
+	set = plan_fetch(plan, 2);
+	ck_assert_uint_eq(set.count, 2);
+	ck_assert_uint_eq(set.numbers[1], 2);
+	ck_assert_uint_eq(plan_put_off(plan), 3);
+	plan_settle(plan, 1, PLAN_DELIVERED);
+	plan_settle(plan, 2, PLAN_DELIVERED);
+	ck_assert_uint_eq(plan_next(plan), 3);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(what_stands_beside_the_listing_does_not_hold_next_back)
+{
+	struct plan *plan = made(true, 50, 60);
+
+	listed(plan, 51, STATE_DELIVERED);
+	plan_again(plan, 7, "7", 99);
+	plan_again(plan, 51, "51", 99);
+	ck_assert(plan_is_beside(plan, 7));
+	ck_assert(!plan_is_beside(plan, 51));
+	ck_assert_uint_eq(plan_fetch(plan, SIZE_MAX).count, 1);
+	ck_assert_uint_eq(plan_next(plan), 60);
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(messages_keep_size_and_id)
+{
+	struct plan *plan = made(true, 1, 0);
+
+	plan_listed(plan, 4, "4", 1234, "Gx");
+	ck_assert_uint_eq(plan_at(plan, 0).octets, 1234);
+	ck_assert_str_eq(plan_at(plan, 0).id, "Gx");
+	ck_assert(plan_at(plan, 0).is_new);
+	ck_assert_str_eq(plan_id(plan, 4), "Gx");
+	ck_assert_str_eq(plan_id(plan, 5), "");
+	plan_free(&plan);
+}
+END_TEST
+
+START_TEST(copies_are_kept_together_until_all_are_due)
+{
+	struct plan *plan =
+	    plan_new(&(struct plan_params){.removable = 100, .next = 1, .keys_return = true});
+	struct state_row young = {.is = STATE_DELIVERED, .changed = 101};
+
+	know(plan, 1, "same", STATE_DELIVERED);
+	know(plan, 2, "same 2", 0);
+	plan_known(plan, 1, &young);
+	ck_assert_uint_eq(plan_remove(plan).count, 0);
 	plan_free(&plan);
 }
 END_TEST
@@ -211,6 +301,11 @@ int main(void)
 	tcase_add_test(tests, a_removed_key_that_returns_is_new_where_keys_return);
 	tcase_add_test(tests, copies_are_removed_together);
 	tcase_add_test(tests, wants_only_what_is_open);
+	tcase_add_test(tests, removes_what_was_delivered_long_enough_ago);
+	tcase_add_test(tests, fetches_no_more_than_allowed_and_next_stays);
+	tcase_add_test(tests, what_stands_beside_the_listing_does_not_hold_next_back);
+	tcase_add_test(tests, messages_keep_size_and_id);
+	tcase_add_test(tests, copies_are_kept_together_until_all_are_due);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -41,10 +41,10 @@ static void do_select(struct source *unused, const char *mailbox, bool writing)
 	note("select:%s%s ", mailbox, writing ? "!" : "");
 }
 
-static void do_list(struct source *unused, uint32_t from, bool sizes)
+static void do_list(struct source *unused, uint32_t from, unsigned wants)
 {
 	(void)unused;
-	(void)sizes;
+	(void)wants;
 	note("list:%u ", (unsigned)from);
 }
 
@@ -132,7 +132,6 @@ static void setup(void)
 					  .user = "lee",
 					  .conn = {.host = "host"},
 					  .sinks = {.make = make_sink},
-					  .keep = true,
 					  .max_attempts = 3};
 }
 
@@ -320,7 +319,7 @@ START_TEST(what_is_due_for_removal_is_work)
 	ck_good(state_put(state, id, 7, &row, &err));
 	ck_good(state_commit(state, &err));
 	for (int keep = 0; keep < 2; keep++) {
-		session.keep = keep;
+		session.retention.keep = keep ? RETENTION_KEEP : RETENTION_REMOVE;
 		BEGIN("a");
 		mailbox("a", 7, 5);
 		done(SOURCE_VERB_MAILBOXES);
