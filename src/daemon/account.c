@@ -293,6 +293,8 @@ struct session *account_begin(struct account_shared *shared, const struct config
 	struct err trouble = {.kind = ERR_NONE};
 	struct tls_trust *trust = trust_of(shared, account, &trouble);
 
+	if (visit->mark_all)
+		(void)err_set(&trouble, ERR_INTERNAL, "no visit marks what is on the server");
 	return begin(shared, account, visit, trust, &trouble);
 }
 
