@@ -88,7 +88,8 @@ class AuthLab(Lab):
     def _configure(self):
         super()._configure()
         with open(self.file("dovecot.conf")) as file:
-            text = file.read().replace("driver = passwd-file", "driver = passwd-file\n  " + PASSWORDS)
+            passwords = "passdb {\n  driver = passwd-file\n"
+            text = file.read().replace(passwords, passwords + "  %s\n" % PASSWORDS)
         with open(self.file("dovecot.conf"), "w") as file:
             file.write(text + MORE.format(T=self.path))
         with open(self.file("oauth2.conf"), "w") as file:
