@@ -65,7 +65,7 @@ def pages(_words):
 STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
           Stage("options", options), Stage("format", formatted), Stage("man", pages),
           Stage("e2e", script("e2e/run.py")), Stage("fault", script("fault/hostile.py")),
-          Stage("crash", script("fault/crash.py"))]
+          Stage("crash", script("fault/crash.py"), 1200)]
 ALSO = {"fault": ("fault", "crash")}
 
 

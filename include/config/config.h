@@ -42,10 +42,10 @@ struct config_account {
 	struct secret password; /* or the token; SECRET_NONE where client_cert is enough */
 	char **mailboxes;	/* NULL at the end; IMAP only; default INBOX */
 	enum config_keep keep;
+	enum config_first_run first_run;
 	uint64_t keep_ms;      /* with CONFIG_KEEP_FOR, since the delivery */
 	uint64_t max_size;     /* octets; 0: no limit */
 	uint32_t max_messages; /* in one poll; 0: no limit */
-	enum config_first_run first_run;
 	uint32_t max_attempts;
 	uint64_t timeout_ms;
 	char *maildir; /* path with %{mailbox} not yet filled in; or NULL */

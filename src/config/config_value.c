@@ -253,7 +253,7 @@ static bool size_number(const char *text, uint64_t *octets_r)
 	unsigned shift = 0;
 
 	if (text[digits]) {
-		char letter[2] = {text[digits] & ~0x20, 0};
+		char letter[2] = {(char)(text[digits] & ~0x20), 0};
 
 		if (!letter[0] || text[digits + 1] || !strstr(units, letter))
 			return false;

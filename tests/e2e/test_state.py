@@ -254,6 +254,42 @@ def move_mailbox(lab, home):
     state(home, "move", "box", "New", "New", code=64)
 
 
+@case(each=PROTOCOLS)
+def mark_all_fetched(lab, home, protocol):
+    """What is there now is neither fetched nor removed; what comes later is."""
+    mail = messages.sample(6)
+    user = one_account(lab, home, protocol, mail, keep=False)
+    result = state(home, "mark-all-fetched", "box")
+    assert "box: 6 messages on the server count as fetched now" in result.out, result
+    home.poll()
+    assert not home.letters() and len(lab.left(user)) == 6
+    assert fetched(lab, user, 0), "fetched"
+    more = messages.sample(2, first=101)
+    lab.fill(user, more)
+    home.poll()
+    compare(more, home.letters(), protocol)
+    assert len(lab.left(user)) == 6, "removed what was marked"
+    one, = state(home, "mark-all-fetched", "--json").json
+    assert (one["event"], one["account"], one["marked"]) == ("mark", "box", 0), one
+    # Of what was marked, one is fetched after all.
+    key = keys_of(home, 5)[1] if protocol == "pop3" else "2"
+    state(home, "forget", "box", "INBOX", key)
+    home.poll()
+    assert len(home.letters()) == 3 and len(lab.left(user)) == 5
+
+
+@case()
+def mark_all_fetched_fails(lab, home):
+    """What goes wrong is told, and nothing is marked."""
+    mail = messages.sample(2)
+    user = one_account(lab, home, mail=mail, password="wrong")
+    result = state(home, "mark-all-fetched", code=77)
+    assert "box: " in result.err, result
+    home.configure({"box": home.account(user)})
+    assert home.run("poll", "box").code == 0
+    compare(mail, home.letters())
+
+
 # ---- export and import ---------------------------------------------------------------------------
 
 def elsewhere(lab, home, **keys):

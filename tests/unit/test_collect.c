@@ -309,7 +309,7 @@ END_TEST
 
 /* ---- how long messages stay ---- */
 
-enum { DAY = 24 * 60 * 60 };
+#define DAY ((int64_t)24 * 60 * 60)
 
 static void put_row(uint32_t validity, const char *key, struct state_row row)
 {

@@ -54,9 +54,11 @@ static void commit(void)
 
 static bool see(void *ctx, uint32_t validity, const struct state_row *row)
 {
+	size_t len = strlen(seen);
+
 	(void)ctx;
 	(void)validity;
-	strcat(strcat(seen, row->key), " ");
+	snprintf(seen + len, sizeof seen - len, "%s ", row->key);
 	return true;
 }
 
