@@ -432,9 +432,20 @@ class GmailServer(ImapServer):
         self.labels, self.label = labels, None
         self.fetched = []
 
-    def on_select(self, wire, fill, rest):
+    def turn_to(self, rest):
         self.label = self.labels[rest.split(" ")[1].strip('"')]
         self.messages = {uid: octets for uid, (_, octets) in self.label.items()}
+
+    def on_list(self, wire, fill, _rest):
+        self.play(wire, "LIST", fill, lambda: ['* LIST () "/" "%s"' % name for name in self.labels]
+                  + ["{tag} OK done"])
+
+    def on_status(self, wire, fill, rest):
+        self.turn_to(rest)
+        super().on_status(wire, fill, rest)
+
+    def on_select(self, wire, fill, rest):
+        self.turn_to(rest)
         self.removed = set()
         super().on_select(wire, fill, rest)
 
