@@ -18,6 +18,8 @@ BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libs
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
 CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc check clang-format
+# Unpacked into build/, not installed: its packages and Dovecot's exclude each other.
+CYRUS         := cyrus-imapd cyrus-common sasl2-bin libsasl2-modules libsasl2-modules-db
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -86,6 +88,10 @@ $(BUILD)/deps-%:
 $(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy: | $(BUILD)/deps-build
 $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
+.PHONY: cyrus
+cyrus: | $(BUILD)/deps-check
+	@sh tests/unpack-packages.sh build/cyrus $(CYRUS)
+
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: demo check units dialogs e2e fault bench layers crash-build check-build
@@ -98,7 +104,7 @@ check: $(BUILD)/deps-build
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
 e2e fault: $(BUILD)/deps-check
-	@$(sub) all crash-build
+	@$(sub) all crash-build cyrus
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
 
 bench: $(BUILD)/deps-build
@@ -110,7 +116,7 @@ bench: $(BUILD)/deps-build
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build $(BUILD)/dialog/run_dialog | $(BUILD)/deps-check
+check-build: all units crash-build $(BUILD)/dialog/run_dialog cyrus | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
