@@ -34,6 +34,11 @@ size_t plan_count(const struct plan *plan);
 const char *plan_key_at(const struct plan *plan, size_t index);
 void plan_known(struct plan *plan, size_t index, enum state_is is);
 
+/* Besides, where keys return: the message that had this key had this mark (copied), and was
+ * removed. It is fetched, and only its mark tells whether it is another one. */
+void plan_returned(struct plan *plan, size_t index, const char *mark);
+bool plan_is_returned(const struct plan *plan, uint32_t number, const char *mark);
+
 /* The listing is complete. Until then "next" does not move. */
 void plan_listing_done(struct plan *plan);
 

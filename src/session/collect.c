@@ -384,6 +384,8 @@ static const char *listed_key(void *ctx, size_t index)
 static void listed_known(void *ctx, size_t index, const struct state_row *row)
 {
 	plan_known(ctx, index, row->is);
+	if (row->is == STATE_REMOVED)
+		plan_returned(ctx, index, row->mark);
 }
 
 static bool look_up_listed(struct collect *collect)
@@ -573,6 +575,26 @@ static bool recognised(struct collect *collect, const struct source_event *ev, c
 	return true;
 }
 
+/*
+ * A server may say that it removed a message and then fail to, or do it later (Courier's POP3
+ * answers QUIT first). Such a message is removed again, not delivered again.
+ */
+static bool still_there(struct collect *collect, const struct source_event *ev, const char *mark)
+{
+	struct err err;
+
+	if (!plan_is_returned(collect->plan, ev->number, mark))
+		return false;
+	err_set(&err, ERR_NONE,
+		"the server still has message %s, which it said it had removed; it is not "
+		"delivered again",
+		ev->key);
+	problem(collect, &err);
+	batch_mark(open_batch(collect), collect->validity, ev->key, STATE_DELIVERED);
+	plan_settle(collect->plan, ev->number, PLAN_DELIVERED);
+	return true;
+}
+
 static bool end(struct collect *collect, const struct source_event *ev)
 {
 	uint64_t now = loop_now(collect->params.loop);
@@ -586,7 +608,7 @@ static bool end(struct collect *collect, const struct source_event *ev)
 		return true;
 	}
 	intake_recognition(collect->intake, mark);
-	if (recognised(collect, ev, mark)) {
+	if (recognised(collect, ev, mark) || still_there(collect, ev, mark)) {
 		intake_drop(collect->intake);
 		return true;
 	}

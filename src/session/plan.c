@@ -28,6 +28,7 @@ struct entry {
 	uint32_t number;
 	enum entry_is is;
 	char *key;
+	char *removed; /* the mark of the message that had this key and was removed; else NULL */
 };
 
 struct plan {
@@ -51,8 +52,10 @@ void plan_free(struct plan **plan)
 {
 	if (!*plan)
 		return;
-	for (size_t i = 0; i < (*plan)->count; i++)
+	for (size_t i = 0; i < (*plan)->count; i++) {
 		free((*plan)->entries[i].key);
+		free((*plan)->entries[i].removed);
+	}
 	free((*plan)->entries);
 	free((*plan)->numbers);
 	free(*plan);
@@ -120,6 +123,21 @@ void plan_known(struct plan *plan, size_t index, enum state_is is)
 		plan->entries[index].is = ENTRY_DELIVERED;
 	else if (is != STATE_REMOVED || !plan->params.keys_return)
 		plan->entries[index].is = ENTRY_SAFE;
+}
+
+void plan_returned(struct plan *plan, size_t index, const char *mark)
+{
+	struct entry *entry = &plan->entries[index];
+
+	if (plan->params.keys_return && *mark && !entry->removed)
+		entry->removed = mem_copy(mark);
+}
+
+bool plan_is_returned(const struct plan *plan, uint32_t number, const char *mark)
+{
+	const struct entry *entry = find(plan, number);
+
+	return entry && entry->removed && !strcmp(entry->removed, mark);
 }
 
 void plan_listing_done(struct plan *plan)

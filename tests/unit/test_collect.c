@@ -9,6 +9,7 @@
 
 static struct collect *collect;
 static struct source source;
+static bool keys_return;
 static struct err told;
 static int steps;
 static uint64_t progress; /* each message moves it when it is fetched, and when it is delivered */
@@ -84,6 +85,7 @@ static void begin(bool keep, bool look_only)
 						       .keep = keep,
 						       .max_attempts = 3,
 						       .look_only = look_only,
+						       .keys_return = keys_return,
 						       .on_step = on_step,
 						       .on_problem = on_problem,
 						       .on_progress = on_progress});
@@ -94,6 +96,7 @@ static void setup(void)
 {
 	commit_setup();
 	source = (struct source){.ops = &source_ops};
+	keys_return = false;
 }
 
 static void teardown(void)
@@ -131,16 +134,27 @@ static void list(uint32_t count)
 	say_done(SOURCE_VERB_LIST, false);
 }
 
-static void send(uint32_t number)
+static void send_text(uint32_t number, const char *text)
 {
-	static const char text[] = "Subject: x\r\n\r\nx\r\n";
 	char key[16];
 
 	snprintf(key, sizeof key, "%u", (unsigned)number);
 	say(SOURCE_BEGIN, (struct source_event){.number = number});
 	say(SOURCE_CHUNK,
-	    (struct source_event){.bytes = (const unsigned char *)text, .len = sizeof text - 1});
+	    (struct source_event){.bytes = (const unsigned char *)text, .len = strlen(text)});
 	say(SOURCE_END, (struct source_event){.number = number, .key = key});
+}
+
+static void send(uint32_t number)
+{
+	send_text(number, "Subject: x\r\n\r\nx\r\n");
+}
+
+static void on_last(void *ctx, struct batch *batch)
+{
+	(void)ctx;
+	ck_assert_int_eq(batch_err(batch)->kind, ERR_NONE);
+	batch_free(&batch);
 }
 
 START_TEST(fetched_delivered_removed)
@@ -219,6 +233,38 @@ START_TEST(test_counts_what_a_visit_would_remove)
 }
 END_TEST
 
+/* POP3: the server confirms the removal of two messages and has both keys the next time; behind one
+ * of them stands another message. */
+START_TEST(what_was_removed_and_is_still_there_is_not_delivered_again)
+{
+	keys_return = true;
+	for (int visit = 0; visit < 2; visit++) {
+		struct batch *last;
+
+		begin(false, false);
+		list(2);
+		send_text(1, "Message-ID: <1@x>\r\n\r\nx\r\n");
+		send_text(2, visit ? "Message-ID: <3@x>\r\n\r\nx\r\n"
+				   : "Message-ID: <2@x>\r\n\r\nx\r\n");
+		say_done(SOURCE_VERB_FETCH, false);
+		loop_run(loop);
+		ck_assert_int_eq(collect_at(collect), COLLECT_SETTLED);
+		ck_assert_uint_eq(collect_counts(collect)->delivered, visit ? 1 : 2);
+		ck_assert(!visit || strstr(told.words, "still has message 1"));
+		*journal = '\0';
+		collect_remove(collect, &source);
+		ck_assert_ptr_nonnull(strstr(journal, "remove:1,2 "));
+		say(SOURCE_REMOVED, (struct source_event){.number = 1, .key = "1"});
+		say(SOURCE_REMOVED, (struct source_event){.number = 2, .key = "2"});
+		say_done(SOURCE_VERB_REMOVE, false);
+		last = collect_last_batch(collect, true);
+		batch_commit(last, on_last, NULL);
+		loop_run(loop);
+		collect_free(&collect);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("collect");
@@ -232,6 +278,7 @@ int main(void)
 	tcase_add_test(tests, a_failure_stays_a_failure);
 	tcase_add_test(tests, a_mailbox_that_is_refused_is_done);
 	tcase_add_test(tests, test_counts_what_a_visit_would_remove);
+	tcase_add_test(tests, what_was_removed_and_is_still_there_is_not_delivered_again);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
