@@ -1,13 +1,13 @@
 #!/bin/sh
 # unpack-packages.sh DIRECTORY PACKAGE...: unpacks Debian packages that cannot be installed, for they
 # conflict with others that the tests need, with the libraries among what they depend on that are not
-# installed. Does nothing when they are there. Where they cannot be had, it says so and ends well:
+# installed. Does nothing when the same were unpacked before. Where they cannot be had, it says so and ends well:
 # the tests that need them are skipped.
 set -eu
 
 to=$1
 shift
-[ ! -e "$to/complete" ] || exit 0
+[ "$(cat "$to/complete" 2>/dev/null)" != "$*" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
 	echo "No apt-get: the tests that need $1 are skipped" >&2
@@ -53,4 +53,4 @@ for package in "$to"/packages/*.deb; do
 	dpkg -x "$package" "$to"
 done
 rm -rf "$to/packages" "$to/usr/share"
-touch "$to/complete"
+echo "$*" >"$to/complete"

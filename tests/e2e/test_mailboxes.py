@@ -1,37 +1,37 @@
 """Several mailboxes of one IMAP account."""
 import messages
 from program import compare
-from runner import case
+from runner import EVERY, case
 from test_collect import user_of
-from test_login import logins
 
 
-@case(each=[("a Maildir each", "Mail/%{mailbox}"), ("one Maildir", "Mail/all")])
-def several_mailboxes(lab, home, name, maildir):
+@case(servers=EVERY, each=[("a Maildir each", "Mail/%{mailbox}"), ("one Maildir", "Mail/all")])
+def several_mailboxes(lab, home, _, maildir):
     """In one connection; each into a Maildir of its own if the configuration says so."""
     user = user_of(home)
-    names = ["INBOX", "Lists.users", "A folder"]
-    mail = {folder: messages.sample(6, first=1000 * number + 1)
-            for number, folder in enumerate(names)}
-    for folder in names:
-        lab.fill(user, mail[folder], None if folder == "INBOX" else folder)
-    home.configure({"box": home.account(user, mailboxes=names, keep=False,
+    names = [None, "Lists.users", "A folder"]
+    shown = {name: lab.folder(*name.split(".")) if name else "INBOX" for name in names}
+    mail = {name: messages.sample(6, first=1000 * number + 1)
+            for number, name in enumerate(names)}
+    for name in names:
+        lab.fill(user, mail[name], name)
+    home.configure({"box": home.account(user, mailboxes=list(shown.values()), keep=False,
                                         deliver={"maildir": home.file(maildir)})})
     home.poll()
-    assert len(logins(lab, user)) == 1, "more than one login"
-    for folder in names:
-        assert not lab.left(user, None if folder == "INBOX" else folder)
+    assert len(lab.logins(user)) == 1, "more than one login"
+    for name in names:
+        assert not lab.left(user, name)
         if "%" in maildir:
-            directory = "Mail/" + folder.replace(".", "%2E")
-            compare(mail[folder], home.letters(directory))
+            directory = "Mail/" + shown[name].replace(".", "%2E")
+            compare(mail[name], home.letters(directory))
     if "%" not in maildir:
         compare([one for some in mail.values() for one in some], home.letters(maildir))
     lab.fill(user, messages.sample(2, first=9001), "Lists.users")
     home.poll()
-    del name
+    assert not lab.left(user, "Lists.users")
 
 
-@case()
+@case(servers=EVERY)
 def a_mailbox_that_is_not_there(lab, home):
     """It is named, the exit code tells, and the other mailboxes are collected."""
     user = user_of(home)
