@@ -284,10 +284,28 @@ struct buf *tls_wire_out(struct tls *tls)
 	return &tls->wire_out;
 }
 
+/* Does the alert speak of our certificate, or of the want of one? In TLS 1.3 such an alert comes
+ * after the handshake. In TLS 1.2 it comes within, and may be any one (RFC 5246, 7.4.6). */
+static bool about_our_certificate(const struct tls *tls, gnutls_alert_description_t alert)
+{
+	static const gnutls_alert_description_t alerts[] = {
+	    GNUTLS_A_BAD_CERTIFICATE,	  GNUTLS_A_UNSUPPORTED_CERTIFICATE,
+	    GNUTLS_A_CERTIFICATE_REVOKED, GNUTLS_A_CERTIFICATE_EXPIRED,
+	    GNUTLS_A_CERTIFICATE_UNKNOWN, GNUTLS_A_UNKNOWN_CA,
+	    GNUTLS_A_CERTIFICATE_REQUIRED};
+
+	for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
+		if (alert == alerts[i])
+			return true;
+	return !tls->done && gnutls_certificate_client_get_request_status(tls->session);
+}
+
 /* Servers that have nothing in common with us say so with one of two alerts, or answer in a version
  * that was not offered. */
-static const char *advice(int status, gnutls_alert_description_t alert)
+static const char *advice(const struct tls *tls, int status, gnutls_alert_description_t alert)
 {
+	if (status == GNUTLS_E_FATAL_ALERT_RECEIVED && about_our_certificate(tls, alert))
+		return ". It seems to want a certificate from us, or another one: see client_cert";
 	if (status == GNUTLS_E_UNSUPPORTED_VERSION_PACKET ||
 	    (status == GNUTLS_E_FATAL_ALERT_RECEIVED &&
 	     (alert == GNUTLS_A_PROTOCOL_VERSION || alert == GNUTLS_A_HANDSHAKE_FAILURE)))
@@ -309,14 +327,15 @@ static enum tls_step fail(struct tls *tls, int status, struct err *err)
 	if (tls->failure.kind != ERR_NONE)
 		;
 	else if (status == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		err_set(&tls->failure, tls->done ? ERR_TEMPORARY : ERR_TLS,
+		err_set(&tls->failure,
+			tls->done && !about_our_certificate(tls, alert) ? ERR_TEMPORARY : ERR_TLS,
 			"%s: the server sent the alert \"%s\"%s%s", what, name ? name : "unknown",
-			then, advice(status, alert));
+			then, advice(tls, status, alert));
 	else if (status == GNUTLS_E_REHANDSHAKE)
 		err_set(&tls->failure, ERR_TLS, "%s: the server wants to renegotiate", what);
 	else
 		err_set(&tls->failure, ERR_TLS, "%s: %s%s%s", what, gnutls_strerror(status), then,
-			advice(status, alert));
+			advice(tls, status, alert));
 	if (err)
 		*err = tls->failure;
 	return TLS_FAILED;

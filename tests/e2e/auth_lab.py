@@ -16,10 +16,10 @@ import urllib.parse
 
 from lab import Certificates, Lab, free_ports
 
-PASSWORDS = "mechanisms = plain login scram-sha-1 scram-sha-256"
+PASSWORDS = "mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256"
 
 MORE = """
-auth_mechanisms = plain login scram-sha-1 scram-sha-256 xoauth2 oauthbearer external
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer external
 ssl_ca = <{T}/ca.pem
 ssl_require_crl = no
 ssl_verify_client_cert = yes

@@ -63,6 +63,18 @@ def token(lab, home, protocol, name):
 
 
 @case(each=PROTOCOLS)
+def token_as_long_as_they_come(lab, home, protocol):
+    """Microsoft's have some thousands of letters: more than a line of POP3 may hold."""
+    long = "eyJ" + "x" * 4000
+    with AuthLab(lab) as auth:
+        user = at(auth, home, protocol, messages.sample(1), auth="xoauth2",
+                  token_command=helper(home, "echo " + long))
+        auth.good[long] = user
+        home.poll()
+        assert len(home.letters()) == 1 and auth.asked == [long]
+
+
+@case(each=PROTOCOLS)
 def token_refused_once(lab, home, protocol):
     """It ran out; the helper has another. Nothing that cron must know."""
     mail = messages.sample(2)
@@ -241,6 +253,15 @@ def password_beside_a_certificate(lab, home):
         home.poll()
         compare(mail, home.letters())
         assert logins(auth, user) == ["SCRAM-SHA-256"], logins(auth, user)
+
+
+@case(each=PROTOCOLS)
+def cram_md5_when_it_is_named(lab, home, protocol):
+    with AuthLab(lab) as auth:
+        user = at(auth, home, protocol, messages.sample(1))
+        home.configure({"box": home.account(user, protocol, auth="cram-md5")})
+        home.poll()
+        assert logins(auth, user) == ["CRAM-MD5"], logins(auth, user)
 
 
 # ---- netrc and credentials -----------------------------------------------------------------------

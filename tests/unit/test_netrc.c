@@ -6,6 +6,7 @@
 #include "util/mem.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static const char *found_in(const void *bytes, size_t len)
 		return err.kind == ERR_CONFIG ? "!" : "";
 	}
 	ck_assert_uint_lt(strlen(found), sizeof password);
-	strcpy(password, found);
+	snprintf(password, sizeof password, "%s", found);
 	mem_free_secret(&found);
 	return password;
 }
@@ -141,10 +142,8 @@ START_TEST(octets_of_every_kind)
 		size_t len = 0;
 
 		while (len < 50) {
-			const char *word = words[(size_t)rand() % 12];
-
-			memcpy(noise + len, word, strlen(word));
-			len += strlen(word);
+			len += (size_t)snprintf((char *)noise + len, sizeof noise - len, "%s",
+						words[(size_t)rand() % 12]);
 			noise[len++] = rand() % 4 ? ' ' : (unsigned char)rand();
 		}
 		(void)found_in(noise, len);

@@ -448,6 +448,33 @@ START_TEST(a_certificate_of_our_own)
 }
 END_TEST
 
+/* In TLS 1.3 the refusal comes when we think that all is well; it is no less a refusal. */
+START_TEST(a_certificate_that_is_required)
+{
+	static const char *const versions[] = {"NORMAL:-VERS-ALL:+VERS-TLS1.3",
+					       "NORMAL:-VERS-ALL:+VERS-TLS1.2"};
+	struct tls_params params = {.trust = trust, .name = "mail.test"};
+	struct buf plain = {0};
+	struct lab_cert cert;
+	struct pair pair;
+	enum tls_step step;
+
+	lab_cert(&lab, &(struct lab_want){.dns = "mail.test"}, &cert);
+	pair_open(&pair, &cert, versions[_i], &params);
+	gnutls_certificate_server_set_request(pair.server, GNUTLS_CERT_REQUIRE);
+	step = pair_shake(&pair);
+	ck_assert_int_eq(step, _i ? TLS_FAILED : TLS_OK);
+	if (!_i)
+		step = tls_read(pair.client, &plain, 1000, &pair.err);
+	ck_assert_int_eq(step, TLS_FAILED);
+	ck_assert_int_eq(pair.err.kind, ERR_TLS);
+	ck_assert_msg(strstr(pair.err.words, "client_cert") != NULL, "%s", pair.err.words);
+	buf_free(&plain);
+	pair_close(&pair);
+	lab_cert_free(&cert);
+}
+END_TEST
+
 static void refuse_identity(const char *cert, const char *key, const char *words)
 {
 	struct err err = {0};
@@ -703,6 +730,7 @@ int main(void)
 	tcase_add_loop_test(tests, channel_binding, 0, 2);
 	tcase_add_test(tests, no_channel_binding_before_its_time_or_without_a_bound_secret);
 	tcase_add_test(tests, a_certificate_of_our_own);
+	tcase_add_loop_test(tests, a_certificate_that_is_required, 0, 2);
 	tcase_add_test(tests, certificates_that_cannot_be_ours);
 	tcase_add_test(tests, octets_go_both_ways_and_the_end_is_told);
 	tcase_add_test(tests, one_octet_at_a_time);
