@@ -6,11 +6,12 @@ and is not root, whom Courier would have drop rights that a user namespace does 
 namespace of processes too: all of them end with the first.
 
 Every user exists, as in the other laboratories; a program that authdaemond asks says so.
+ports["marking"] is IMAP over implicit TLS without UIDPLUS.
 """
 import os
 import subprocess
 
-from lab import HOST, SECRET, Lab
+from lab import HOST, SECRET, Lab, free_ports
 from messages import Message
 from user import TREE
 
@@ -69,6 +70,8 @@ POP3_STARTTLS=YES POP3_TLS_REQUIRED=1
 listen {pop3} $login/courierpop3login $login/courierpop3d Maildir
 IMAP_STARTTLS=NO IMAP_TLS_REQUIRED=0 IMAP_TLS=1
 listen {imaps} $tls $login/imaplogin /usr/bin/imapd Maildir
+IMAP_CAPABILITY_TLS="IMAP4rev1 AUTH=PLAIN"
+listen {marking} $tls $login/imaplogin /usr/bin/imapd Maildir
 POP3_STARTTLS=NO POP3_TLS_REQUIRED=0 POP3_TLS=1
 listen {pop3s} $tls $login/courierpop3login $login/courierpop3d Maildir
 wait
@@ -145,6 +148,7 @@ class Courier(Lab):
         self._write("courier:x:1000:\n", self.file("etc"), "group")
         self._write(AUTHDAEMONRC, etc, "authdaemonrc")
         self._write(AUTHPROG.format(T=self.path, SECRET=SECRET), etc, "authProg", 0o755)
+        self.ports["marking"] = free_ports(1)[0]
         self._write(SERVE.format(T=self.path, HOST=HOST, **self.ports), self.path, "serve")
 
     @staticmethod

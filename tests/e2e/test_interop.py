@@ -134,6 +134,18 @@ def end_of_the_connection(lab, home, protocol):
         assert word not in result.err, result
 
 
+@case(servers=(Courier.server,))
+def marking_only(lab, home):
+    """Without UIDPLUS a message is marked, and never expunged, for others may have marked more."""
+    mail = messages.sample(6)
+    user = one_account(lab, home, "imap", mail, implicit=True, port=lab.ports["marking"], keep=False)
+    for _ in range(2):
+        home.poll()
+        compare(mail, home.letters())
+        marked = [name for name in lab.left(user) if "T" in name.partition(":2,")[2]]
+        assert len(marked) == len(lab.left(user)) == 6, lab.left(user)
+
+
 @case(servers=EVERY, each=PROTOCOLS)
 def flights(lab, home, protocol):
     """A poll takes no more turns than are said, whatever the number of messages."""
