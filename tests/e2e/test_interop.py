@@ -102,6 +102,20 @@ def unique_ids(lab, home):
     assert len(lab.left(user)) == 12
 
 
+@case(servers=EVERY)
+def uids_last(lab, home):
+    """Courier sorts by name what nobody has SELECTed: mail that comes later with an earlier name must
+    not stand under the uid of known mail."""
+    mail = messages.sample(5, first=501)
+    user = one_account(lab, home, "imap", mail)
+    home.poll()
+    earlier = messages.sample(3, first=11)
+    lab.fill(user, earlier)
+    result = home.poll("-v")
+    compare(mail + earlier, home.letters())
+    assert "UIDVALIDITY" not in result.err, result
+
+
 def ends_with_close_notify(lab, protocol, user):
     if protocol == "imap":
         imap = imaplib.IMAP4_SSL(HOST, lab.ports["imaps"], ssl_context=trusting(lab))
