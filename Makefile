@@ -19,8 +19,10 @@ BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libs
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
 CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check \
                  clang-format
-# Unpacked into build/, not installed: its packages and Dovecot's exclude each other.
-CYRUS         := cyrus-imapd cyrus-common sasl2-bin libsasl2-modules libsasl2-modules-db
+# Unpacked into build/, not installed: their packages and Dovecot's exclude each other.
+CYRUS         := cyrus-imapd cyrus-pop3d cyrus-common libsasl2-modules libsasl2-modules-sql
+COURIER       := courier-imap courier-pop courier-base courier-authdaemon courier-authlib \
+                 courier-authlib-pipe gamin
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -89,9 +91,10 @@ $(BUILD)/deps-%:
 $(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy: | $(BUILD)/deps-build
 $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
-.PHONY: cyrus
-cyrus: | $(BUILD)/deps-check
+.PHONY: servers
+servers: | $(BUILD)/deps-check
 	@sh tests/unpack-packages.sh build/cyrus $(CYRUS)
+	@sh tests/unpack-packages.sh build/courier $(COURIER)
 
 # ---- tests ---------------------------------------------------------------------------------------
 
@@ -105,7 +108,7 @@ check: $(BUILD)/deps-build
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
 e2e fault: $(BUILD)/deps-check
-	@$(sub) all crash-build cyrus
+	@$(sub) all crash-build servers
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
 
 bench: $(BUILD)/deps-build
@@ -118,7 +121,7 @@ layers:
 	@$(PYTHON) tests/layers.py
 
 check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
-    cyrus | $(BUILD)/deps-check
+    servers | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build

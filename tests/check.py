@@ -32,8 +32,8 @@ class Stage:
         self.name, self.commands, self.deadline = name, commands, deadline
 
 
-def script(path):
-    return lambda words: [[sys.executable, os.path.join(TESTS, path), *words]]
+def script(path, *args):
+    return lambda words: [[sys.executable, os.path.join(TESTS, path), *args, *words]]
 
 
 def units(_words):
@@ -64,9 +64,11 @@ def pages(_words):
 
 STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
           Stage("options", options), Stage("format", formatted), Stage("man", pages),
-          Stage("e2e", script("e2e/run.py")), Stage("fault", script("fault/hostile.py")),
+          Stage("e2e", script("e2e/run.py")), Stage("courier", script("e2e/run.py", "courier")),
+          Stage("cyrus", script("e2e/run.py", "cyrus")),
+          Stage("fault", script("fault/hostile.py")),
           Stage("crash", script("fault/crash.py"), 1200)]
-ALSO = {"fault": ("fault", "crash")}
+ALSO = {"e2e": ("e2e", "courier", "cyrus"), "fault": ("fault", "crash")}
 
 
 def counts(text, code):

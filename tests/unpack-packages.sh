@@ -1,13 +1,13 @@
 #!/bin/sh
 # unpack-packages.sh DIRECTORY PACKAGE...: unpacks Debian packages that cannot be installed, for they
 # conflict with others that the tests need, and the libraries that they want and that are not
-# installed. Does nothing when they are there. Where they cannot be had, it says so and ends well:
-# the tests that need them are skipped.
+# installed. Does nothing when the same were unpacked before. Where they cannot be had, it says so and
+# ends well: the tests that need them are skipped.
 set -eu
 
 to=$1
 shift
-[ ! -e "$to/complete" ] || exit 0
+[ "$(cat "$to/complete" 2>/dev/null)" != "$*" ] || exit 0
 
 installed() {
 	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'
@@ -59,4 +59,4 @@ for package in "$to"/packages/*.deb; do
 	dpkg -x "$package" "$to"
 done
 rm -rf "$to/packages" "$to/usr/share"
-touch "$to/complete"
+echo "$*" >"$to/complete"

@@ -169,6 +169,7 @@ struct imap {
 
 	bool greeted;
 	bool encrypted;
+	bool remembers;
 	bool authenticated;
 	bool fresh;	 /* capabilities came since this was cleared */
 	bool id_due;	 /* ID goes with the next command */

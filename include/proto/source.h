@@ -128,10 +128,12 @@ struct source_set {
 };
 
 struct source_params {
-	struct buf *in;	  /* where the driver puts what the server sent (after TLS: decrypted). The
-			     engine consumes it in place. Outlives the source. */
-	bool encrypted;	  /* implicit TLS: the connection is encrypted from its first octet */
-	bool trace;	  /* keep the dialogue in source_trace() */
+	struct buf *in; /* where the driver puts what the server sent (after TLS: decrypted). The
+			   engine consumes it in place. Outlives the source. */
+	bool encrypted; /* implicit TLS: the connection is encrypted from its first octet */
+	bool trace;	/* keep the dialogue in source_trace() */
+	bool remembers; /* uids are kept beyond the session: a mailbox whose uids last only when it
+			   is opened for writing is opened so */
 	const char *name; /* program name and version for IMAP ID; NULL sends none */
 	const char *version;
 };

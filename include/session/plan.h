@@ -45,6 +45,11 @@ struct plan_message plan_at(const struct plan *plan, size_t index);
 /* What the state knows of one that was listed. */
 void plan_known(struct plan *plan, size_t index, const struct state_row *row);
 
+/* Besides, where keys return: the message that had this key had this digest (mark.h; copied), and
+ * was removed. It is fetched, and only its digest tells whether it is another one. */
+void plan_returned(struct plan *plan, size_t index, const char *digest);
+bool plan_is_returned(const struct plan *plan, uint32_t number, const char *digest);
+
 /* The listing is complete. Until then "next" does not move. */
 void plan_listing_done(struct plan *plan);
 bool plan_is_complete(const struct plan *plan);

@@ -591,6 +591,7 @@ struct source *imap_new(const struct source_params *params)
 	im->source = (struct source){.ops = &imap_ops, .in = params->in, .tracing = params->trace};
 	im->parse = imap_parse_new(params->in);
 	im->encrypted = params->encrypted;
+	im->remembers = params->remembers;
 	im->phase = params->encrypted ? IMAP_GREETED : IMAP_CLEAR;
 	im->program = mem_copy(params->name);
 	im->version = mem_copy(params->version);

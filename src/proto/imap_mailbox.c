@@ -54,6 +54,16 @@ void imap_select_answer(struct imap *im, const struct imap_sent *sent, const str
 			       "server opened the mailbox without telling its UIDVALIDITY");
 		return;
 	}
+	/*
+	 * Courier writes down the uids of a mailbox that is SELECTed, and not of one that is
+	 * EXAMINEd: in the next session other messages may have them, and there may be another
+	 * UIDVALIDITY. It is known by the UIDNEXT that it does not tell.
+	 */
+	if (im->remembers && !im->next && !im->jobs->writing) {
+		im->jobs->writing = true;
+		im->jobs->started = false;
+		return;
+	}
 	if (str_is(line->code.bytes, line->code.len, "READ-ONLY"))
 		im->writable = false;
 	ev = imap_event(im, SOURCE_SELECTED);

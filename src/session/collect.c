@@ -466,6 +466,26 @@ static bool chunk(struct collect *collect, const struct source_event *ev)
 	return false;
 }
 
+/*
+ * A server may say that it removed a message and then fail to, or do it later (Courier's POP3
+ * answers QUIT first). Such a message is removed again, not delivered again.
+ */
+static bool still_there(struct collect *collect, const struct source_event *ev, const char *digest)
+{
+	struct err err;
+
+	if (!plan_is_returned(collect->plan, ev->number, digest))
+		return false;
+	err_set(&err, ERR_NONE,
+		"the server still has message %s, which it said it had removed; it is not "
+		"delivered again",
+		ev->key);
+	collect_problem(collect, &err);
+	batch_mark(collect_batch(collect), collect->validity, ev->key, STATE_DELIVERED);
+	plan_settle(collect->plan, ev->number, PLAN_DELIVERED);
+	return true;
+}
+
 /* It ended: a letter, unless it is known already. */
 static bool take(struct collect *collect, const struct source_event *ev)
 {
@@ -476,7 +496,8 @@ static bool take(struct collect *collect, const struct source_event *ev)
 	struct err err;
 
 	intake_recognition(collect->intake, collect->digest);
-	if (collect_recognised(collect, ev, collect->digest)) {
+	if (collect_recognised(collect, ev, collect->digest) ||
+	    still_there(collect, ev, collect->digest)) {
 		intake_drop(collect->intake);
 		return true;
 	}

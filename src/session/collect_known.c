@@ -120,6 +120,8 @@ static void listed_known(void *ctx, size_t index, const struct state_row *row)
 	    !retention_too_large(&collect->params.retention, row->octets))
 		return;
 	plan_known(collect->plan, index, row);
+	if (row->is == STATE_REMOVED)
+		plan_returned(collect->plan, index, mark_digest_of(row->mark));
 	if (row->gone && row->is != STATE_REMOVED && !collect->params.look_only)
 		batch_gone(collect_batch(collect), collect->validity, row->key, 0);
 }

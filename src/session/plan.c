@@ -31,7 +31,8 @@ struct entry {
 	bool beside; /* the listing did not cover it */
 	uint64_t octets;
 	char *key;
-	char *id; /* NULL if it has none */
+	char *id;      /* NULL if it has none */
+	char *removed; /* the digest of the message that had this key and was removed; else NULL */
 };
 
 struct plan {
@@ -59,6 +60,7 @@ void plan_free(struct plan **plan)
 	for (size_t i = 0; i < (*plan)->count; i++) {
 		free((*plan)->entries[i].key);
 		free((*plan)->entries[i].id);
+		free((*plan)->entries[i].removed);
 	}
 	free((*plan)->entries);
 	free((*plan)->numbers);
@@ -152,6 +154,21 @@ void plan_recognised(struct plan *plan, uint32_t number, const struct state_row 
 
 	if (entry)
 		know(plan, entry, row);
+}
+
+void plan_returned(struct plan *plan, size_t index, const char *digest)
+{
+	struct entry *entry = &plan->entries[index];
+
+	if (plan->params.keys_return && *digest && !entry->removed)
+		entry->removed = mem_copy(digest);
+}
+
+bool plan_is_returned(const struct plan *plan, uint32_t number, const char *digest)
+{
+	const struct entry *entry = find(plan, number);
+
+	return entry && entry->removed && !strcmp(entry->removed, digest);
 }
 
 void plan_listing_done(struct plan *plan)

@@ -412,12 +412,13 @@ static void pump(struct session *session)
 
 static void make_source(struct session *session, bool encrypted)
 {
-	session->source =
-	    session->params.source_new(&(struct source_params){.in = conn_in(session->conn),
-							       .encrypted = encrypted,
-							       .trace = log_wants(LOG_LEVEL_TRACE),
-							       .name = "mailhaul",
-							       .version = MAILHAUL_VERSION});
+	session->source = session->params.source_new(
+	    &(struct source_params){.in = conn_in(session->conn),
+				    .encrypted = encrypted,
+				    .trace = log_wants(LOG_LEVEL_TRACE),
+				    .remembers = !session->params.look_only,
+				    .name = "mailhaul",
+				    .version = MAILHAUL_VERSION});
 }
 
 static void conn_failed(struct session *session, const struct err *why)

@@ -7,7 +7,8 @@
  * A transcript is lines of text. Escapes in it: \r \n \t \" \\ \xNN. Empty lines and lines that
  * begin with # are skipped.
  *
- *     O: encrypted | trace | name NAME VERSION     before all else: how the engine is made;
+ *     O: encrypted | trace | remembers | name NAME VERSION     before all else: how the engine is
+ *                     made;
  *                     whole: replayed all at once only, where the drip changes what must happen
  *     S: text         the server sends text and CRLF; "S| text" sends no CRLF; "S* N text" sends
  *                     text N times, without CRLF
@@ -680,6 +681,7 @@ static void replay_open(struct replay *r, struct word *words, size_t *words_r)
 		words_free(words, *words_r);
 		count = *words_r = words_split(words, line->text);
 		params.encrypted |= !strcmp(word_text(words, count, 0), "encrypted");
+		params.remembers |= !strcmp(word_text(words, count, 0), "remembers");
 		params.trace |= !strcmp(word_text(words, count, 0), "trace");
 		if (!strcmp(word_text(words, count, 0), "name")) {
 			params.name = word_text(words, count, 1);

@@ -170,16 +170,19 @@ begin retry
 * * F,1h,1m
 """
 
-# Reads a line that never comes: standard input ends when the test's process does, however it dies.
+# Starts the server. Reads a line that never comes: standard input ends when the test's process does,
+# however it dies.
 WATCHDOG = """
 exec 3<&0 </dev/null
-/usr/sbin/dovecot -F -c "$1/dovecot.conf" 3<&- &
+place=$1 signal=$2
+shift 2
+"$@" 3<&- &
 pid=$!
 trap '' INT TERM HUP
 read word <&3
-kill $pid 2>/dev/null
-wait $pid
-[ "$word" = keep ] || { chmod -R u+rwx "$1"; rm -rf "$1"; }
+kill -$signal $pid 2>/dev/null
+wait $pid 2>/dev/null
+[ "$word" = keep ] || { chmod -R u+rwx "$place"; rm -rf "$place"; }
 """
 
 
@@ -263,7 +266,26 @@ class Certificates:
 
 
 class Lab:
-    """`with Lab() as lab:` — running when the block begins, gone when it ends."""
+    """`with Lab() as lab:` — running when the block begins, gone when it ends.
+
+    Another server's laboratory has the same face: it inherits from this one, and overrides what is
+    different there.
+    """
+
+    server = "dovecot"
+    # Mechanisms that it offers inside TLS: those by which mailhaul logs in there, and those by which
+    # it cannot. Beside them there is always the login command.
+    mechanisms = ("PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256")
+    other_mechanisms = ()
+    # Some of what it offers otherwise, a form of its unique ids, and whether a connection ends with
+    # close_notify.
+    offers = {"imap": ("UIDPLUS", "LITERAL+"), "pop3": ("PIPELINING", "RESP-CODES")}
+    unique_id = r"[0-9a-f]{16}"
+    close_notify = {"imap": True, "pop3": True}
+    # The most flights that a poll may take that finds nothing new.
+    flights = {"imap": 7, "pop3": 8}
+    account_keys = {}  # keys that accounts there have besides
+    ending = "TERM"  # the signal that ends command()
 
     def __init__(self, keep=False):
         self.keep = keep or bool(os.environ.get("MAILHAUL_KEEP_LAB"))
@@ -294,13 +316,23 @@ class Lab:
     def _ssha256(secret, salt=b"salt"):
         return base64.b64encode(hashlib.sha256(secret.encode() + salt).digest() + salt).decode()
 
+    @staticmethod
+    def missing():
+        """Why this server cannot run here; None if it can."""
+        return None
+
+    def command(self):
+        """argv of the server, which stays in the foreground."""
+        return ["/usr/sbin/dovecot", "-F", "-c", self.file("dovecot.conf")]
+
     def __enter__(self):
-        self.watchdog = subprocess.Popen(["/bin/sh", "-c", WATCHDOG, "watchdog", self.path],
+        self.watchdog = subprocess.Popen(["/bin/sh", "-c", WATCHDOG, "watchdog", self.path,
+                                          self.ending, *self.command()],
                                          stdin=subprocess.PIPE, start_new_session=True)
         try:
             wait_for(self._answers, 15)
             if not self._answers():
-                raise RuntimeError("Dovecot does not answer: " + self.log())
+                raise RuntimeError("%s does not answer: %s" % (self.server, self.log()))
         except BaseException:
             self.__exit__()
             raise
@@ -314,12 +346,20 @@ class Lab:
         self.watchdog.wait()
 
     def log(self):
-        """Dovecot's log so far."""
+        """The server's log so far."""
+        return self._read(self.server + ".log")
+
+    def _read(self, name):
         try:
-            with open(self.file("dovecot.log"), errors="replace") as file:
+            with open(self.file(name), errors="replace") as file:
                 return file.read()
         except FileNotFoundError:
             return ""
+
+    def logins(self, user):
+        """One for each login of the user; the server's word for how, if it has one."""
+        return [line.split("method=")[1].split(",")[0] for line in self.log().splitlines()
+                if "Login: user=<%s>" % user in line]
 
     def _answers(self):
         try:
@@ -358,6 +398,18 @@ class Lab:
 
     def seen(self, user, folder=None):
         return [name for name in self.left(user, folder) if "S" in name.partition(":2,")[2]]
+
+    def renumber(self, user, folder=None):
+        """Another UIDVALIDITY for the mailbox, and other uids."""
+        time.sleep(1.01)  # it is the second in which Dovecot made the mailbox
+        for name in os.listdir(self.mailbox(user, folder)):
+            if name.startswith("dovecot"):
+                os.remove(os.path.join(self.mailbox(user, folder), name))
+
+    @staticmethod
+    def served(messages):
+        """What the server sends after fill() with these messages."""
+        return messages
 
     def empty(self, user):
         shutil.rmtree(self.mailbox(user), ignore_errors=True)

@@ -66,13 +66,14 @@ class Home:
     # ---- configuration ---------------------------------------------------------------------------
 
     def account(self, user, protocol="imap", implicit=False, **keys):
-        """The keys of an account at the laboratory's Dovecot; None takes a key away."""
+        """The keys of an account at the laboratory's server; None takes a key away."""
         port = self.lab.ports[protocol + ("s" if implicit else "")]
         account = {"protocol": protocol, "host": laboratory.HOST, "port": port,
                    "tls": {"mode": "implicit" if implicit else "starttls",
                            "ca_file": self.lab.ca},
                    "user": user, "password": laboratory.SECRET, "timeout": "20s",
                    "deliver": {"maildir": self.file("Maildir")}}
+        account.update(self.lab.account_keys)
         account.update(keys)
         return {key: value for key, value in account.items() if value is not None}
 

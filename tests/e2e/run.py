@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""End-to-end tests: mailhaul against a real Dovecot and real MDAs.
+"""End-to-end tests: mailhaul against real servers and real MDAs.
 
-run.py [WORD...] runs the cases whose names hold one of the words. MAILHAUL_KEEP_LAB=1 keeps the
-directory with all that was made.
+run.py [SERVER] [WORD...] runs the cases for the server (dovecot, courier, cyrus; Dovecot unless
+named) whose names hold one of the words. MAILHAUL_KEEP_LAB=1 keeps the directory with all that was
+made.
 """
 import importlib
 import os
@@ -27,13 +28,24 @@ def make_home(lab, one):
 def main():
     user.continue_unprivileged()
     import runner
+    from courier import Courier
+    from cyrus import Cyrus
     from lab import Lab
+    laboratories = {one.server: one for one in (Lab, Courier, Cyrus)}
+    words = sys.argv[1:]
+    laboratory = laboratories[words.pop(0) if words and words[0] in laboratories else Lab.server]
     for name in sorted(os.listdir(HERE)):
         if name.startswith("test_") and name.endswith(".py"):
             importlib.import_module(name[:-3])
     runner.interrupt_on_term()
-    with Lab() as lab:
-        good = runner.run(lab, make_home, sys.argv[1:])
+    cases = runner.chosen(words, laboratory.server)
+    if not cases or laboratory.missing():
+        if cases:
+            print("SKIPPED %d cases: %s" % (len(cases), laboratory.missing()))
+        print("0 passed, 0 failed")
+        return
+    with laboratory() as lab:
+        good = runner.run(lab, make_home, words)
     sys.exit(0 if good else 1)
 
 

@@ -16,22 +16,29 @@ from user import die_with_parent
 CASES = []
 
 
+# The laboratories' servers; a case is for Dovecot alone unless it says otherwise.
+DOVECOT, OTHERS = ("dovecot",), ("courier", "cyrus")
+EVERY = DOVECOT + OTHERS
+
+
 class Case:
-    def __init__(self, name, run, deadline):
-        self.name, self.run, self.deadline = name, run, deadline
+    def __init__(self, name, run, deadline, server="dovecot"):
+        self.name, self.run, self.deadline, self.server = name, run, deadline, server
 
 
-def case(deadline=60, **variants):
-    """Makes a function a case. With name=[(...), ...] it becomes one case for each, whose values
-    are passed on behind lab and home."""
+def case(deadline=60, servers=DOVECOT, **variants):
+    """Makes a function a case, one for each of the servers. With each=[(...), ...] it becomes one
+    for each, whose values are passed on behind lab and home."""
     def mark(function):
         name = function.__name__
         for values in variants.get("each", [()]):
             values = values if isinstance(values, tuple) else (values,)
             label = " ".join([name] + [" ".join(str(value).split()) for value in values[:3]
                                        if len(str(value)) < 20])
-            CASES.append(Case(label, lambda lab, home, f=function, v=values: f(lab, home, *v),
-                              deadline))
+            for server in servers:
+                CASES.append(Case(label if server in DOVECOT else server + ": " + label,
+                                  lambda lab, home, f=function, v=values: f(lab, home, *v),
+                                  deadline, server))
         return function
     return mark
 
@@ -109,8 +116,10 @@ class _Running:
         return None
 
 
-def _chosen(words):
-    return [one for one in CASES if not words or any(word in one.name for word in words)]
+def chosen(words, server="dovecot"):
+    """The cases that are for this server and whose names hold one of the words (all, if none)."""
+    return [one for one in CASES
+            if one.server == server and (not words or any(word in one.name for word in words))]
 
 
 def _adopt_orphans():
@@ -132,8 +141,9 @@ def _end_orphans(lab):
 
 
 def run(lab, make_home, words=(), at_once=4, title=""):
-    """Runs the cases whose names hold one of the words (all, if none). True if none failed."""
-    waiting, running, counts = _chosen(words), [], {"ok": 0, "skipped": 0, "failed": 0}
+    """Runs the chosen cases. True if none failed."""
+    waiting, running = chosen(words, lab.server), []
+    counts = {"ok": 0, "skipped": 0, "failed": 0}
     began = time.monotonic()
     _adopt_orphans()
     try:

@@ -11,9 +11,8 @@ import time
 import messages
 from lab import HOST
 from program import compare
-from runner import case
+from runner import EVERY, case
 from test_collect import user_of
-from test_login import logins
 from user import TREE
 
 sys.path.append(os.path.join(TREE, "tests", "bench"))
@@ -59,29 +58,32 @@ def said(result, word):
     return re.findall(r"C: a\d+ (%s\b[^\n]*)" % word, result.err)
 
 
-@case(each=[("a Maildir each", "Mail/%{mailbox}"), ("one Maildir", "Mail/all")])
-def several_mailboxes(lab, home, name, maildir):
+@case(servers=EVERY, each=[("a Maildir each", "Mail/%{mailbox}"), ("one Maildir", "Mail/all")])
+def several_mailboxes(lab, home, _, maildir):
     """In one connection; each into a Maildir of its own if the configuration says so."""
     user = user_of(home)
-    names = ["INBOX", "Lists.users", "A folder"]
-    mail = fill_each(lab, user, names, 6)
-    home.configure({"box": home.account(user, mailboxes=names, keep=False,
+    names = [None, "Lists.users", "A folder"]
+    shown = {name: name.replace(".", "/") if name else "INBOX" for name in names}
+    mail = {name: messages.sample(6, first=1000 * number + 1)
+            for number, name in enumerate(names, 1)}
+    for name in names:
+        lab.fill(user, mail[name], name)
+    home.configure({"box": home.account(user, mailboxes=list(shown.values()), keep=False,
                                         deliver={"maildir": home.file(maildir)})})
     home.poll()
-    assert len(logins(lab, user)) == 1, "more than one login"
-    for folder in names:
-        assert not lab.left(user, None if folder == "INBOX" else folder)
+    assert len(lab.logins(user)) == 1, "more than one login"
+    for name in names:
+        assert not lab.left(user, name)
         if "%" in maildir:
-            compare(mail[folder], home.letters("Mail/" + folder))
+            compare(mail[name], home.letters("Mail/" + shown[name].replace("/", ".")))
     if "%" not in maildir:
         compare([one for some in mail.values() for one in some], home.letters(maildir))
     arrive_later(lab, user, messages.sample(2, first=99001), "Lists.users")
     home.poll()
     assert not lab.left(user, "Lists.users")
-    del name
 
 
-@case()
+@case(servers=EVERY)
 def a_mailbox_that_is_not_there(lab, home):
     """It is named, the exit code tells, and the other mailboxes are collected."""
     user = user_of(home)
@@ -135,7 +137,7 @@ def patterns(lab, home):
     assert maildirs(home) == wanted, maildirs(home)
     for folder in wanted:
         compare(mail[folder], home.letters("Mail/" + folder))
-    assert len(logins(lab, user)) == 1
+    assert len(lab.logins(user)) == 1
 
 
 @case()

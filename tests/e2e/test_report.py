@@ -5,7 +5,7 @@ import re
 import lab as laboratory
 import messages
 from program import compare
-from runner import case
+from runner import EVERY, case
 from test_collect import one_account, user_of
 from test_login import logins
 
@@ -141,7 +141,7 @@ def help_and_version(lab, home, option):
     assert result.code == 0 and "mailhaul" in result.out, result
 
 
-@case()
+@case(servers=EVERY)
 def status_before_and_after(lab, home):
     user = user_of(home)
     lab.fill(user, messages.sample(7))
@@ -158,7 +158,7 @@ def status_before_and_after(lab, home):
     assert "TLS 1.3" in str(found) and "starttls" in str(found).lower(), found
 
 
-@case(each=["imap", "pop3"])
+@case(servers=EVERY, each=["imap", "pop3"])
 def test_changes_nothing(lab, home, protocol):
     mail = messages.sample(9)
     user = one_account(lab, home, protocol, mail, keep=False)
@@ -172,7 +172,7 @@ def test_changes_nothing(lab, home, protocol):
     compare(mail, home.letters(), protocol)
 
 
-@case()
+@case(servers=EVERY)
 def test_tells_what_would_be_removed(lab, home):
     user = one_account(lab, home, "imap", messages.sample(13))
     home.poll()

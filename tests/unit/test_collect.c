@@ -307,6 +307,28 @@ START_TEST(test_counts_what_a_visit_would_remove)
 }
 END_TEST
 
+/* POP3: the server confirms the removal of two messages and has both keys the next time; behind one
+ * of them stands another message. */
+START_TEST(what_was_removed_and_is_still_there_is_not_delivered_again)
+{
+	for (int visit = 0; visit < 2; visit++) {
+		begin_as((struct collect_params){.retention = {.keep = RETENTION_REMOVE},
+						 .keys_return = true});
+		*journal = '\0';
+		open_mailbox(0, 0);
+		list_some(1, 2, 0, "");
+		send_as(1, "1");
+		send_as(2, visit ? "3" : "2");
+		say_done(SOURCE_VERB_FETCH, false);
+		loop_run(loop);
+		ck_assert_uint_eq(collect_counts(collect)->delivered, visit ? 1 : 2);
+		ck_assert(!visit || strstr(told.words, "still has message 1"));
+		finish();
+		ck_assert_ptr_nonnull(strstr(journal, "remove:1,2 "));
+	}
+}
+END_TEST
+
 /* ---- how long messages stay ---- */
 
 #define DAY ((int64_t)24 * 60 * 60)
@@ -737,6 +759,7 @@ int main(void)
 	tcase_add_test(tests, a_failure_stays_a_failure);
 	tcase_add_test(tests, a_mailbox_that_is_refused_is_done);
 	tcase_add_test(tests, test_counts_what_a_visit_would_remove);
+	tcase_add_test(tests, what_was_removed_and_is_still_there_is_not_delivered_again);
 	tcase_add_test(tests, what_is_due_is_removed_without_a_listing);
 	tcase_add_test(tests, nothing_due_is_read_only);
 	tcase_add_test(tests, what_is_too_large_stays_until_it_is_not);

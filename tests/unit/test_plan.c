@@ -160,6 +160,29 @@ START_TEST(a_removed_key_that_returns_is_new_where_keys_return)
 }
 END_TEST
 
+START_TEST(a_mark_tells_whether_a_removed_message_is_still_there)
+{
+	struct plan *imap = made(false, 1, 0);
+	struct plan *pop3 = plan_new(&(struct plan_params){.next = 1, .keys_return = true});
+
+	know(imap, 1, "1", STATE_REMOVED);
+	plan_returned(imap, 0, "mark");
+	ck_assert(!plan_is_returned(imap, 1, "mark"));
+	know(pop3, 1, "a", STATE_REMOVED);
+	know(pop3, 2, "b", STATE_REMOVED);
+	know(pop3, 3, "c", 0);
+	plan_returned(pop3, 0, "mark");
+	plan_returned(pop3, 1, "");
+	ck_assert(plan_is_returned(pop3, 1, "mark"));
+	ck_assert(!plan_is_returned(pop3, 1, "other"));
+	ck_assert(!plan_is_returned(pop3, 2, ""));
+	ck_assert(!plan_is_returned(pop3, 3, "mark"));
+	ck_assert(!plan_is_returned(pop3, 4, "mark"));
+	plan_free(&imap);
+	plan_free(&pop3);
+}
+END_TEST
+
 START_TEST(copies_are_removed_together)
 {
 	struct plan *plan =
@@ -299,6 +322,7 @@ int main(void)
 	tcase_add_test(tests, the_highest_uid_does_not_wrap);
 	tcase_add_test(tests, removes_only_what_is_delivered_and_once);
 	tcase_add_test(tests, a_removed_key_that_returns_is_new_where_keys_return);
+	tcase_add_test(tests, a_mark_tells_whether_a_removed_message_is_still_there);
 	tcase_add_test(tests, copies_are_removed_together);
 	tcase_add_test(tests, wants_only_what_is_open);
 	tcase_add_test(tests, removes_what_was_delivered_long_enough_ago);
