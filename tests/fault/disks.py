@@ -32,7 +32,7 @@ MDA = 'f=$(mktemp "$HOME/part/XXXXXX") && cat >"$f" || exit 75\n' \
 # into the quarantine.
 Scene = collections.namedtuple("Scene", "name count killed_at")
 SCENES = {"maildir": [Scene("new", 3, None), Scene("known", 3, None),
-                      Scene("recovery", 3, "batch-recorded"), Scene("many", 36, None)],
+                      Scene("recovery", 3, "maildir-place"), Scene("many", 36, None)],
           "mda": [Scene("new", 3, None), Scene("known", 3, None),
                   Scene("recovery", 3, "hand-handed"), Scene("many", 34, None),
                   Scene("picky", 4, None)]}
