@@ -65,8 +65,8 @@ def pages(_words):
 STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
           Stage("options", options), Stage("format", formatted), Stage("man", pages),
           Stage("e2e", script("e2e/run.py")), Stage("fault", script("fault/hostile.py")),
-          Stage("crash", script("fault/crash.py"))]
-ALSO = {"fault": ("fault", "crash")}
+          Stage("disks", script("fault/disks.py")), Stage("crash", script("fault/crash.py"))]
+ALSO = {"fault": ("fault", "disks", "crash")}
 
 
 def counts(text, code):
