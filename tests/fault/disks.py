@@ -146,14 +146,19 @@ class Visit:
 
 
 def check_flush_is_final(calls):
-    """What a failed flush covered is neither put in place nor flushed again."""
-    failed = set()
+    """What a failed flush covered, alone or with its directory, is neither flushed again, nor put in
+    place, nor handed over."""
+    waiting, failed = set(), set()
     for kind, path, bad in calls:
-        name = os.path.basename(path.split(" to ")[0])
-        if kind == "flush" and bad and ("/tmp/" in path or "/spool/" in path):
-            failed.add(name)
-        elif name in failed:
+        place, name = os.path.split(path.split(" to ")[0])
+        if name in failed:
             assert kind in ("unlink", "close"), "%s of a letter whose flush failed" % kind
+        elif kind == "flush" and bad:
+            failed |= waiting if path in LETTERS else {name} & waiting
+        elif kind == "make" and place in LETTERS:
+            waiting.add(name)
+        elif kind in ("move", "open"):
+            waiting.discard(name)
 
 
 def check_result(visit, result, fault, area):
