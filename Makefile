@@ -19,6 +19,8 @@ BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libs
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
 CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check \
                  clang-format
+# Unpacked into build/, not installed: its packages and Dovecot's exclude each other.
+CYRUS         := cyrus-imapd cyrus-common sasl2-bin libsasl2-modules libsasl2-modules-db
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -87,6 +89,10 @@ $(BUILD)/deps-%:
 $(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy: | $(BUILD)/deps-build
 $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
+.PHONY: cyrus
+cyrus: | $(BUILD)/deps-check
+	@sh tests/unpack-packages.sh build/cyrus $(CYRUS)
+
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: demo check units dialogs options e2e fault bench layers crash-build check-build
@@ -99,7 +105,7 @@ check: $(BUILD)/deps-build
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
 e2e fault: $(BUILD)/deps-check
-	@$(sub) all crash-build $(BUILD)/fault/failing_disk.so
+	@$(sub) all crash-build $(BUILD)/fault/failing_disk.so cyrus
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
 
 bench: $(BUILD)/deps-build
@@ -112,7 +118,7 @@ layers:
 	@$(PYTHON) tests/layers.py
 
 check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
-    $(BUILD)/fault/failing_disk.so | $(BUILD)/deps-check
+    $(BUILD)/fault/failing_disk.so cyrus | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build

@@ -33,10 +33,12 @@ struct config_account {
 	char **pins;	   /* NULL at the end; NULL: none */
 	char *server_name; /* NULL: host */
 	bool only_tls_1_3; /* min_version "1.3" */
+	char *client_cert; /* NULL: none */
+	char *client_key;  /* NULL: it stands in client_cert */
 	char *user;
-	char *auth; /* "AUTO", "LOGIN-COMMAND", or a SASL mechanism, in upper case */
-	struct secret password;
-	char **mailboxes; /* NULL at the end; IMAP only; default INBOX */
+	char *auth;		/* "AUTO", "LOGIN-COMMAND", or a SASL mechanism, in upper case */
+	struct secret password; /* or the token; SECRET_NONE where client_cert is enough */
+	char **mailboxes;	/* NULL at the end; IMAP only; default INBOX */
 	bool keep;
 	uint32_t max_attempts;
 	uint64_t timeout_ms;

@@ -29,6 +29,7 @@ bool config_value_text(const struct option *option, const char *text, size_t len
 
 /* Is this an option that takes a list, and would it take one string in place of the list, too? */
 bool config_value_is_list(const struct option *option);
+bool config_value_is_argv(const struct option *option); /* a list: a program and its arguments */
 bool config_value_one_will_do(const struct option *option);
 
 /* Stores one text in the field of option in the struct at fields; what stood there is freed. */

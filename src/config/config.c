@@ -280,8 +280,7 @@ static char *read_item(struct config_loader *l, const struct target *t, const st
 		       const yaml_node_t *node, size_t place, char *const *items)
 {
 	struct err err;
-	bool empty_too =
-	    place > 0 && (option->type == OPTION_ARGV || option->type == OPTION_SECRET_COMMAND);
+	bool empty_too = place > 0 && config_value_is_argv(option);
 	char *item = NULL;
 
 	if (!pay(l, t->tree, node) || !check_tag(l, t, node))

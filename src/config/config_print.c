@@ -140,6 +140,18 @@ void config_print_value(const struct option *option, const void *fields,
 	case OPTION_SECRET_COMMAND:
 		show_secret(shown_r, at, SECRET_COMMAND);
 		break;
+	case OPTION_SECRET_TOKEN:
+		show_secret(shown_r, at, SECRET_TOKEN);
+		break;
+	case OPTION_SECRET_NAME:
+		show_secret(shown_r, at, SECRET_CREDENTIAL);
+		break;
+	case OPTION_SECRET_NETRC:
+		if (((const struct secret *)at)->kind != SECRET_NETRC)
+			break;
+		shown_r->shape = CONFIG_TRUTH;
+		shown_r->truth = true;
+		break;
 	case OPTION_SECTION:
 	case OPTION_TYPES:
 		break;

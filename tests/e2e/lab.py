@@ -225,11 +225,11 @@ class Certificates:
             raise RuntimeError("certtool %s: %s" % (argv, done.stderr.decode()))
         return done.stdout
 
-    def make(self, name, template, by="ca"):
+    def make(self, name, template, by="ca", cn=None):
         """A key and a certificate, signed by the CA `by` or by itself."""
         key, pem, text = self.path(name, ".key"), self.path(name), self.path(name, ".template")
         with open(text, "w") as file:
-            file.write('cn = "%s"\n%s\n' % (name, template))
+            file.write('cn = "%s"\n%s\n' % (cn or name, template))
         self._certtool("--generate-privkey", "--key-type", "ecdsa", "--curve", "secp256r1",
                        "--no-text", "--outfile", key)
         sign = ["--generate-certificate", "--load-ca-certificate", self.path(by),

@@ -307,6 +307,7 @@ class ImapServer(Server):
             wire.send(b"+ \r\n")
             wire.line()
         fill = {**fill, "initial": rest.split(" ")[2] if rest.count(" ") > 1 else ""}
+        self.commands.append(" ".join(rest.split(" ")[:2]))
         self.play(wire, "AUTHENTICATE", fill, lambda: ["{tag} OK logged in"])
 
     def on_login(self, wire, fill, _rest):

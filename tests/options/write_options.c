@@ -192,8 +192,16 @@ static void tell_type(const struct option *option, json_t *schema, struct buf *w
 		tell_list(option, schema, "^[A-Za-z0-9+/]{43}=$");
 		buf_text(words, "list of keys");
 		break;
+	case OPTION_SECRET_NAME:
+		tell_text(schema, words, "name");
+		break;
+	case OPTION_SECRET_NETRC:
+		json_object_set_new(schema, "enum", json_pack("[b]", 1));
+		buf_text(words, "true");
+		break;
 	case OPTION_ARGV:
 	case OPTION_SECRET_COMMAND:
+	case OPTION_SECRET_TOKEN:
 		tell_list(option, schema, NULL);
 		buf_text(words, "list of arguments");
 		break;
