@@ -41,14 +41,14 @@ SCENES = {"maildir": [Scene("new", 3, None), Scene("known", 3, None),
 # How the disk fails: kinds of calls, errno, and whether it stays so.
 Fault = collections.namedtuple("Fault", "name kinds errno stays")
 ONCE = [Fault("%s fails" % kind, kind, errno.EIO, False) for kind in (
-    "write", "flush", "make", "open", "read", "list", "stat", "mkdir", "move", "unlink", "size",
+    "write", "flush", "make", "rewrite", "open", "read", "list", "stat", "mkdir", "move", "unlink", "size",
     "close")]
 SPACE = "write,make,mkdir,move,size"
-EVERYTHING = SPACE + ",flush,open,read,list,stat,unlink,close"
+EVERYTHING = SPACE + ",flush,rewrite,open,read,list,stat,unlink,close"
 LASTING = [Fault("full", SPACE, errno.ENOSPC, True), Fault("quota", SPACE, errno.EDQUOT, True),
            Fault("full at the flush", "flush", errno.ENOSPC, True),
            Fault("dead", EVERYTHING, errno.EIO, True),
-           Fault("read-only", "write,make,mkdir,move,size,unlink", errno.EROFS, True)]
+           Fault("read-only", "write,make,rewrite,mkdir,move,size,unlink", errno.EROFS, True)]
 VANISHES = [Fault("vanishes", "move", 0, False), Fault("vanishes when read", "open", 0, False)]
 LETTERS = ("Maildir/tmp", "state/spool")
 AREAS = ("Maildir/tmp", "Maildir", "state/spool", "state/quarantine", "state/state.db", "state")

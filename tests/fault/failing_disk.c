@@ -5,8 +5,8 @@
  *	DISK_TOP=DIR      only files below it count
  *	DISK_LOG=FILE     each call is appended: its kind and path, " to " where it was moved, and a
  *	                  "!" in front of one that was made to fail
- *	DISK_FAIL=KINDS   which kinds fail, with commas: write flush make open read list stat mkdir
- *	                  move unlink size close
+ *	DISK_FAIL=KINDS   which kinds fail, with commas: write flush make rewrite (opening for
+ *	                  writing what is there) open read list stat mkdir move unlink size close
  *	DISK_UNDER=PATH   only where the path begins like this
  *	DISK_NTH=N        the Nth of them, counted over the whole process
  *	DISK_STAYS=1      and all that follow; the first write is then cut short, as on a full disk
@@ -233,9 +233,15 @@ int close(int fd)
 	return how ? -1 : 0;
 }
 
+/* A file that is there needs no space to be opened, even where it would be made otherwise. */
 static int open_at(int directory, const char *name, int flags, mode_t mode)
 {
-	if (on_name(flags & O_CREAT ? "make" : "open", directory, name))
+	const char *kind = (flags & O_ACCMODE) == O_RDONLY ? "open" : "rewrite";
+	struct stat st;
+
+	if (flags & O_CREAT && syscall(SYS_newfstatat, directory, name, &st, AT_SYMLINK_NOFOLLOW))
+		kind = "make";
+	if (on_name(kind, directory, name))
 		return -1;
 	return (int)syscall(SYS_openat, directory, name, flags, mode);
 }
