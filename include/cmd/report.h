@@ -8,6 +8,8 @@
 #include "cmd/cmd.h"
 #include "session/session.h"
 
+#include <jansson.h>
+
 /* A mistake or warning in the configuration; in text on stderr. */
 void report_mistake(const struct cmd_options *options, const struct config_mistake *mistake);
 
@@ -26,8 +28,24 @@ void report_visit(const struct cmd_options *options, const struct config_account
 void report_test(const struct cmd_options *options, const struct config_account *account,
 		 const struct session_report *report);
 
-/* One account's row of "status"; counts are rows in each state over all its mailboxes. */
+/* Rows in each state, of each mailbox and over all. */
+struct report_mailboxes {
+	struct report_mailbox {
+		char *name;
+		uint64_t counts[STATE_IS_END];
+	} * all;
+	size_t count;
+	uint64_t sums[STATE_IS_END];
+};
+
+/* One account's row of "status". */
 void report_status(const struct cmd_options *options, const struct config_account *account,
-		   const struct state_visit *visit, const uint64_t counts[STATE_IS_END]);
+		   const struct state_visit *visit, const struct report_mailboxes *mailboxes);
+
+/* For the commands that print by themselves: an object gets its version, is printed as one line and
+ * freed; a time in UTC, null for 0; how long ago a time was, "never" for 0, in out. */
+void report_object(json_t *object);
+json_t *report_time(int64_t at);
+const char *report_ago(char *out, size_t size, int64_t then, int64_t now);
 
 #endif

@@ -28,6 +28,9 @@ struct state;
 struct state *state_open(const char *directory, struct err *err);
 void state_free(struct state **state);
 
+/* The same, but makes no file where there is none: NULL with ERR_NONE. */
+struct state *state_open_existing(const char *directory, struct err *err);
+
 /* Random, made when the file was created; STATE_IDENTITY digits. */
 const char *state_identity(const struct state *state);
 const char *state_directory(const struct state *state);
@@ -52,6 +55,15 @@ struct state_mailbox {
 bool state_mailbox(struct state *state, const struct state_key *key,
 		   struct state_mailbox *mailbox_r, struct err *err);
 
+/* The id of an account (key's mailbox is not looked at), made where there is none. */
+bool state_account(struct state *state, const struct state_key *key, int64_t *account_r,
+		   struct err *err);
+
+/* Where key's mailbox is not known and its account has one that is called older, that one gets
+ * key's name (a small transaction of its own, on the calling thread). */
+bool state_called_before(struct state *state, const struct state_key *key, const char *older,
+			 struct err *err);
+
 /* The same, but makes nothing: found_r tells whether it is known. */
 bool state_known_mailbox(struct state *state, const struct state_key *key, bool *found_r,
 			 struct state_mailbox *mailbox_r, struct err *err);
@@ -63,6 +75,10 @@ bool state_mailboxes(struct state *state, const struct state_key *account,
 		     bool (*each)(void *ctx, const struct state_key *key,
 				  const struct state_mailbox *mailbox),
 		     void *ctx, struct err *err);
+
+/* Notes, for the life of this state, that an account of the configuration collects a mailbox. Fails
+ * with ERR_CONFIG if another one does: locks tell processes apart, but not accounts. */
+bool state_claim(struct state *state, int64_t mailbox, const char *account, struct err *err);
 
 /* A lock on one mailbox, between processes, that dies with the process. NULL with ERR_NONE: another
  * mailhaul holds it. */
@@ -82,6 +98,9 @@ enum state_is {
 	STATE_IS_END
 };
 #define STATE_MASK(is) (1U << (is))
+
+/* A word for people and JSON: "delivered", "waiting" ... NULL for what is no state. */
+const char *state_is_name(enum state_is is);
 
 struct state_row {
 	const char *key; /* of the message, as the source gives it */
@@ -186,6 +205,30 @@ bool state_gone(struct state *state, int64_t mailbox, uint32_t validity, const c
  * quarantine; or all rows of a mailbox. */
 bool state_forget_gone(struct state *state, int64_t mailbox, int64_t before, struct err *err);
 bool state_forget_all(struct state *state, int64_t mailbox, struct err *err);
+
+/* Forgets all rows of a mailbox that have no letter: not the unfinished, nor those in quarantine.
+ */
+bool state_forget_settled(struct state *state, int64_t mailbox, struct err *err);
+
+/* Adds the row, unless there is one of (mailbox, validity, key); added_r tells. */
+bool state_add(struct state *state, int64_t mailbox, uint32_t validity, const struct state_row *row,
+	       bool *added_r, struct err *err);
+
+/* Adds a SKIPPED row for each UID from this one up to, and without, that one that has no row. */
+bool state_add_skipped(struct state *state, int64_t mailbox, uint32_t validity, uint32_t from,
+		       uint32_t to, int64_t now, struct err *err);
+
+/* As state_mailbox(), but part of the transaction that was begun. */
+bool state_add_mailbox(struct state *state, const struct state_key *key,
+		       struct state_mailbox *mailbox_r, struct err *err);
+
+/* Removes the entry of a mailbox that has no rows, and that of its account if it was the last. */
+bool state_drop_mailbox(struct state *state, const struct state_mailbox *mailbox, struct err *err);
+
+/* Gives an account, with all that is known of it, another user and host; fails if those have an
+ * entry. */
+bool state_move_account(struct state *state, int64_t account, const char *user, const char *host,
+			struct err *err);
 
 /* The mailbox's begun and checked. */
 bool state_put_checked(struct state *state, int64_t mailbox, int64_t begun, int64_t checked,

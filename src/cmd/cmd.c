@@ -3,7 +3,10 @@
  */
 #include "cmd/cmd.h"
 
+#include "daemon/account.h"
+#include "session/pattern.h"
 #include "util/mem.h"
+#include "util/str.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,4 +43,46 @@ bool cmd_accounts(const struct cmd_options *options, const struct config *config
 	*array_r = array;
 	*count_r = count;
 	return true;
+}
+
+static bool key_of(const struct config_account *account, const struct state_key *key)
+{
+	return !strcmp(account_protocol(account), key->protocol) &&
+	       !strcmp(account->user, key->user) && str_same(account->host, key->host);
+}
+
+/* Only the server knows which mailboxes an attribute means: with one in the list it may be any. */
+static bool means_mailbox(const struct config_account *account, const char *name)
+{
+	const char *const *items = account_mailboxes(account);
+	struct pattern_mailbox mailbox = {
+	    .name = name, .served = name, .wire = name, .attributes = "", .delimiter = '/'};
+	bool means = false;
+	size_t count = 0;
+	bool *hits;
+
+	for (; items[count]; count++)
+		means |= pattern_is_attribute(items[count]) && !pattern_takes_away(items[count]);
+	hits = mem_new(count + 1, sizeof *hits);
+	means |= pattern_choose(items, count, &mailbox, true, hits) != PATTERN_NONE;
+	free(hits);
+	return means;
+}
+
+const struct config_account *cmd_account_of(const struct config *config,
+					    const struct state_key *key)
+{
+	const struct config_account *found = NULL;
+
+	for (unsigned i = 0; i < config->count; i++) {
+		const struct config_account *account = config->accounts[i];
+
+		if (!key_of(account, key))
+			continue;
+		if (means_mailbox(account, key->mailbox))
+			return account;
+		if (!found)
+			found = account;
+	}
+	return found;
 }

@@ -5,45 +5,66 @@
 #include "cmd/report.h"
 #include "daemon/account.h"
 #include "util/log.h"
+#include "util/mem.h"
 
 #include <stdlib.h>
 
-static bool count_rows(struct state *state, const struct config_account *account,
-		       uint64_t sums[STATE_IS_END], struct err *err)
+struct gather {
+	const struct config *config;
+	const struct config_account *account;
+	struct report_mailboxes mailboxes;
+	int64_t *ids;
+};
+
+static bool add(void *ctx, const struct state_key *key, const struct state_mailbox *mailbox)
 {
-	static char name[] = "INBOX";
-	static char *const inbox[] = {name, NULL};
-	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : inbox;
+	struct gather *gather = ctx;
+	struct report_mailboxes *to = &gather->mailboxes;
 
-	for (; *names; names++) {
-		struct state_key key = {.protocol = account_protocol(account),
-					.user = account->user,
-					.host = account->host,
-					.mailbox = *names};
-		uint64_t counts[STATE_IS_END] = {0};
-		struct state_mailbox mailbox;
+	if (cmd_account_of(gather->config, key) != gather->account)
+		return true;
+	to->all = mem_resize(to->all, to->count + 1, sizeof *to->all);
+	gather->ids = mem_resize(gather->ids, to->count + 1, sizeof *gather->ids);
+	to->all[to->count] = (struct report_mailbox){.name = mem_copy(key->mailbox)};
+	gather->ids[to->count++] = mailbox->id;
+	return true;
+}
 
-		if (!state_mailbox(state, &key, &mailbox, err) ||
-		    !state_count(state, mailbox.id, counts, err))
+static bool count_rows(struct state *state, struct gather *gather, struct err *err)
+{
+	struct report_mailboxes *to = &gather->mailboxes;
+	struct state_key key = {.protocol = account_protocol(gather->account),
+				.user = gather->account->user,
+				.host = gather->account->host};
+
+	if (!state_mailboxes(state, &key, add, gather, err))
+		return false;
+	for (size_t i = 0; i < to->count; i++) {
+		if (!state_count(state, gather->ids[i], to->all[i].counts, err))
 			return false;
-		for (size_t i = 0; i < STATE_IS_END; i++)
-			sums[i] += counts[i];
+		for (size_t k = 0; k < STATE_IS_END; k++)
+			to->sums[k] += to->all[i].counts[k];
 	}
 	return true;
 }
 
-static bool show(const struct cmd_options *options, struct state *state,
-		 const struct config_account *account, struct err *err)
+/* Zeros where there is no state yet. */
+static bool show(const struct cmd_options *options, const struct config *config,
+		 struct state *state, const struct config_account *account, struct err *err)
 {
-	uint64_t counts[STATE_IS_END] = {0};
-	struct state_visit visit;
+	struct gather gather = {.config = config, .account = account};
+	struct state_visit visit = {.tried = 0};
+	bool ok = !state || (state_visit(state, account_protocol(account), account->user,
+					 account->host, &visit, err) &&
+			     count_rows(state, &gather, err));
 
-	if (!state_visit(state, account_protocol(account), account->user, account->host, &visit,
-			 err) ||
-	    !count_rows(state, account, counts, err))
-		return false;
-	report_status(options, account, &visit, counts);
-	return true;
+	if (ok)
+		report_status(options, account, &visit, &gather.mailboxes);
+	for (size_t i = 0; i < gather.mailboxes.count; i++)
+		free(gather.mailboxes.all[i].name);
+	free(gather.mailboxes.all);
+	free(gather.ids);
+	return ok;
 }
 
 int cmd_status(const struct cmd_options *options, const struct config *config)
@@ -55,11 +76,11 @@ int cmd_status(const struct cmd_options *options, const struct config *config)
 	bool ok = cmd_accounts(options, config, &accounts, &count, &err);
 
 	if (ok) {
-		state = state_open(config->state_dir, &err);
-		ok = state != NULL;
+		state = state_open_existing(config->state_dir, &err);
+		ok = state || !err.kind;
 	}
 	for (size_t i = 0; ok && i < count; i++)
-		ok = show(options, state, accounts[i], &err);
+		ok = show(options, config, state, accounts[i], &err);
 	if (!ok)
 		log_error("%s", err.words);
 	state_free(&state);

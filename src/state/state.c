@@ -11,9 +11,18 @@
 #include "state/state_files.h"
 #include "util/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+struct state_claim {
+	UT_hash_handle hh;
+	int64_t mailbox;
+	char *account;
+};
 
 static bool read_identity(struct state *state, struct err *err)
 {
@@ -32,23 +41,60 @@ static bool read_identity(struct state *state, struct err *err)
 	return got == SQLITE_OK;
 }
 
-struct state *state_open(const char *directory, struct err *err)
+static struct state *state_new(const char *directory)
 {
 	struct state *state = mem_new(1, sizeof *state);
 
-	/* The library's own accounting costs a lock at every allocation. */
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	state->directory = mem_copy(directory);
 	state->path = mem_printf("%s/state.db", directory);
-	if (!state_make_files(directory, state->path, err) ||
-	    !state_db_open(state, &state->writer, err) ||
-	    !state_db_schema(state, state->writer, err) ||
-	    !state_db_open(state, &state->reader, err) ||
-	    /* Moving the log into the file is work for the committer's thread alone. */
-	    !state_db_execute(state, state->reader, "PRAGMA wal_autocheckpoint = 0", err) ||
-	    !read_identity(state, err))
+	return state;
+}
+
+static bool open_file(struct state *state, struct err *err)
+{
+	/* The library's own accounting costs a lock at every allocation. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	return state_make_files(state->directory, state->path, err) &&
+	       state_db_open(state, &state->writer, err) &&
+	       state_db_schema(state, state->writer, err) &&
+	       state_db_open(state, &state->reader, err) &&
+	       /* Moving the log into the file is work for the committer's thread alone. */
+	       state_db_execute(state, state->reader, "PRAGMA wal_autocheckpoint = 0", err) &&
+	       read_identity(state, err);
+}
+
+struct state *state_open(const char *directory, struct err *err)
+{
+	struct state *state = state_new(directory);
+
+	if (!open_file(state, err))
 		state_free(&state);
 	return state;
+}
+
+struct state *state_open_existing(const char *directory, struct err *err)
+{
+	struct state *state = state_new(directory);
+	struct stat st;
+
+	err_clear(err);
+	if ((lstat(state->path, &st) && errno == ENOENT) || !open_file(state, err))
+		state_free(&state);
+	return state;
+}
+
+static void claims_free(struct state *state)
+{
+	struct state_claim *claim = state->claims;
+
+	HASH_CLEAR(hh, state->claims);
+	while (claim) {
+		struct state_claim *next = claim->hh.next;
+
+		free(claim->account);
+		free(claim);
+		claim = next;
+	}
 }
 
 void state_free(struct state **state_p)
@@ -61,6 +107,7 @@ void state_free(struct state **state_p)
 		sqlite3_finalize(state->made[i]);
 	sqlite3_close(state->reader);
 	sqlite3_close(state->writer);
+	claims_free(state);
 	free(state->directory);
 	free(state->path);
 	free(state);
@@ -77,17 +124,21 @@ const char *state_directory(const struct state *state)
 	return state->directory;
 }
 
-/* ---- mailboxes ---- */
-
-static void read_columns(sqlite3_stmt *stmt, struct state_mailbox *mailbox_r)
+const char *state_is_name(enum state_is is)
 {
-	*mailbox_r = (struct state_mailbox){.account = sqlite3_column_int64(stmt, 0),
-					    .id = sqlite3_column_int64(stmt, 1),
-					    .validity = (uint32_t)sqlite3_column_int64(stmt, 2),
-					    .next = (uint32_t)sqlite3_column_int64(stmt, 3),
-					    .begun = sqlite3_column_int64(stmt, 4),
-					    .checked = sqlite3_column_int64(stmt, 5)};
+	static const char *const names[STATE_IS_END] = {[STATE_TAKEN] = "taken",
+							[STATE_HANDED] = "handed",
+							[STATE_DELIVERED] = "delivered",
+							[STATE_REMOVED] = "removed",
+							[STATE_SKIPPED] = "skipped",
+							[STATE_WAITING] = "waiting",
+							[STATE_QUARANTINED] = "quarantined",
+							[STATE_OVERSIZE] = "oversize"};
+
+	return is < STATE_IS_END ? names[is] : NULL;
 }
+
+/* ---- mailboxes ---- */
 
 bool state_known_mailbox(struct state *state, const struct state_key *key, bool *found_r,
 			 struct state_mailbox *mailbox_r, struct err *err)
@@ -101,7 +152,7 @@ bool state_known_mailbox(struct state *state, const struct state_key *key, bool 
 	got = sqlite3_step(stmt);
 	*found_r = got == SQLITE_ROW;
 	if (*found_r)
-		read_columns(stmt, mailbox_r);
+		state_db_read_mailbox(stmt, mailbox_r);
 	return state_db_read_ended(state, stmt, got, err);
 }
 
@@ -122,7 +173,7 @@ bool state_mailboxes(struct state *state, const struct state_key *account,
 	while ((got = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct state_mailbox mailbox;
 
-		read_columns(stmt, &mailbox);
+		state_db_read_mailbox(stmt, &mailbox);
 		if (!each(ctx,
 			  &(struct state_key){.protocol = state_db_text(stmt, 6),
 					      .user = state_db_text(stmt, 7),
@@ -157,4 +208,60 @@ bool state_mailbox(struct state *state, const struct state_key *key,
 		return false;
 	}
 	return found || err_set(err, ERR_STATE, "the state file %s lost a mailbox", state->path);
+}
+
+bool state_account(struct state *state, const struct state_key *key, int64_t *account_r,
+		   struct err *err)
+{
+	struct state_key account = *key;
+	sqlite3_stmt *stmt;
+	int got;
+
+	account.mailbox = NULL;
+	if (!state_db_keyed(state, STATE_ADD_ACCOUNT, &account, err) ||
+	    !state_db_run(state, STATE_ADD_ACCOUNT, err))
+		return false;
+	stmt = state_db_keyed(state, STATE_READ_ACCOUNT, &account, err);
+	if (!stmt)
+		return false;
+	got = sqlite3_step(stmt);
+	*account_r = got == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+	return state_db_read_ended(state, stmt, got, err);
+}
+
+bool state_called_before(struct state *state, const struct state_key *key, const char *older,
+			 struct err *err)
+{
+	struct state_key before = *key;
+	struct state_mailbox mailbox;
+	sqlite3_stmt *stmt;
+	bool found = false;
+
+	before.mailbox = older;
+	if (!state_known_mailbox(state, &before, &found, &mailbox, err))
+		return false;
+	if (!found)
+		return true;
+	stmt = state_db_keyed(state, STATE_CALL_MAILBOX, key, err);
+	if (!stmt)
+		return false;
+	state_db_bind_text(stmt, 5, older);
+	return state_db_run(state, STATE_CALL_MAILBOX, err);
+}
+
+/* ---- claims ---- */
+
+bool state_claim(struct state *state, int64_t mailbox, const char *account, struct err *err)
+{
+	struct state_claim *claim;
+
+	HASH_FIND(hh, state->claims, &mailbox, sizeof mailbox, claim);
+	if (claim)
+		return !strcmp(claim->account, account) ||
+		       err_set(err, ERR_CONFIG, "account \"%s\" collects it, too", claim->account);
+	claim = mem_new(1, sizeof *claim);
+	claim->mailbox = mailbox;
+	claim->account = mem_copy(account);
+	HASH_ADD(hh, state->claims, mailbox, sizeof claim->mailbox, claim);
+	return true;
 }
