@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 import user  # noqa: E402
 
 FULL = bool(os.environ.get("MAILHAUL_FULL"))
-SAMPLE = 1 if FULL else 7
+SAMPLE = 1 if FULL else 11
 MDA = 'f=$(mktemp "$HOME/part/XXXXXX") && cat >"$f" || exit 75\n' \
       '[ -e "$HOME/picky" ] && grep -q "^Subject: message 3$" "$f" && { rm "$f"; exit 67; }\n' \
       'mv "$f" "$HOME/got/"\n'
