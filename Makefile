@@ -108,7 +108,7 @@ check: $(BUILD)/deps-build
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
 e2e fault: $(BUILD)/deps-check
-	@$(sub) all crash-build servers
+	@$(sub) all crash-build $(BUILD)/fault/failing_disk.so servers
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
 
 bench: $(BUILD)/deps-build
@@ -121,7 +121,7 @@ layers:
 	@$(PYTHON) tests/layers.py
 
 check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
-    servers | $(BUILD)/deps-check
+    $(BUILD)/fault/failing_disk.so servers | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -146,6 +146,12 @@ $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/libr
 	$(call say,TEST,$(firstword $(DIALOG)))
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $(DIALOG) $(BUILD)/librooms.a $(PKG_LIBS)
+
+# A disk that fails, to be preloaded; without sanitizers, which would have to come first.
+$(BUILD)/fault/failing_disk.so: tests/fault/failing_disk.c
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(WERROR) -O2 -fPIC -shared -o $@ $<
 
 # Transcripts replayed against the protocol engines.
 dialogs: $(BUILD)/dialog/run_dialog
@@ -181,7 +187,7 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 
 .PHONY: tidy format format-check clean
 TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) \
-             $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c))
+             $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c tests/fault/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check

@@ -56,7 +56,8 @@ struct buf *child_output(struct child *child);
 struct buf *child_stderr(struct child *child);
 
 /* "ended with exit code 3", "was killed by signal 9 (Killed)", "did not end within 10 s",
- * "could not be started: No such file or directory". out of at least 128 octets; returns out. */
+ * "could not be started: No such file or directory", "was not started, because its input could not
+ * be read: Input/output error". out of at least 128 octets; returns out. */
 char *child_describe(const struct child *child, char *out, size_t size);
 
 #endif

@@ -105,7 +105,9 @@ const struct err *batch_err(const struct batch *batch);
 enum batch_came {
 	BATCH_PLACED, /* in place, or safe in the spool: durable either way */
 	BATCH_STUCK,  /* durable and recorded, but could not be put in place: recovery will */
-	BATCH_NOWHERE /* recovery did not find it; the row is forgotten: fetch it again */
+	BATCH_NOWHERE /* recovery did not find it, and forgot its row; or another program took it
+			 away before it was in place, and its row is still to be forgotten: fetch it
+			 again */
 };
 
 struct batch_letter {
@@ -113,7 +115,7 @@ struct batch_letter {
 	uint32_t validity;
 	enum batch_came came;
 	struct state_row row; /* as it was recorded */
-	struct err err;	      /* with BATCH_STUCK */
+	struct err err; /* with BATCH_STUCK, and with BATCH_NOWHERE of a letter that was new */
 };
 
 /* The letters, in the order in which they were taken. Owned by the batch. */

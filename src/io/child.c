@@ -62,6 +62,7 @@ struct child {
 	int input_fd;
 	off_t input_size;
 	int input_kept; /* our read end of its stdin, or -1 */
+	bool unread;	/* its input could not be read, so it was not begun */
 	struct feed *feed;
 	struct watch *out;
 	struct watch *err;
@@ -436,6 +437,7 @@ static int start(struct child *child, const char *const *argv, struct plumbing *
 	if (child->input_size > 0) {
 		child->feed = feed_new(child->input_fd, pipes->in[1]);
 		sys = child->feed ? 0 : errno;
+		child->unread = sys != 0;
 	}
 	sys = sys ? sys : spawn(&child->pid, copy, pipes);
 	if (sys)
@@ -528,7 +530,10 @@ char *child_describe(const struct child *child, char *out, size_t size)
 {
 	const struct child_end *end = &child->end;
 
-	if (!end->started)
+	if (child->unread)
+		snprintf(out, size, "was not started, because its input could not be read: %s",
+			 strerror(end->sys));
+	else if (!end->started)
 		snprintf(out, size, "could not be started: %s", strerror(end->sys));
 	else if (end->sys)
 		snprintf(out, size, "was killed, because its input could not be read: %s",

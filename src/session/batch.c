@@ -36,6 +36,7 @@ struct item {
 	struct batch_letter shown;
 	struct letter *letter; /* NULL for one that was recovered */
 	bool recovered;
+	bool stays;    /* whether its row is durable is not known: recovery decides */
 	bool put_back; /* recovery found it not in place yet */
 	bool settle;   /* recovery found it, in place or not */
 };
@@ -106,7 +107,7 @@ void batch_free(struct batch **batch_p)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct item *item = &batch->items[i];
 
-		if (item->letter)
+		if (item->letter && !item->stays)
 			(void)batch->params.sink->ops->discard(batch->params.sink,
 							       item->shown.row.name, NULL);
 		letter_free(&item->letter);
@@ -342,6 +343,13 @@ static void go_back(struct batch *batch, const struct batch_letter *letter)
 	batch->next = (uint32_t)number;
 }
 
+static void forget_nowhere(struct batch *batch, struct item *item)
+{
+	item->shown.came = BATCH_NOWHERE;
+	add_change(batch, CHANGE_FORGET, item->shown.validity, &item->shown.row);
+	go_back(batch, &item->shown);
+}
+
 /* A letter whose row says that an MDA is to have it stays in the spool; any other one is put in
  * place. The run before may have died between a rename and its flush: what is found in place is
  * made durable once more, since "delivered" allows the removal from the server. */
@@ -354,9 +362,7 @@ static bool recover_item(struct batch *batch, struct item *item)
 		return false;
 	item->shown.came = BATCH_PLACED;
 	if (where == SINK_NOWHERE && !moved_by_reader(sink, &item->shown.row)) {
-		item->shown.came = BATCH_NOWHERE;
-		add_change(batch, CHANGE_FORGET, item->shown.validity, &item->shown.row);
-		go_back(batch, &item->shown);
+		forget_nowhere(batch, item);
 	} else if (!sink->ops->hand) {
 		item->put_back = where == SINK_TMP;
 		item->settle = where != SINK_NOWHERE;
@@ -367,6 +373,30 @@ static bool recover_item(struct batch *batch, struct item *item)
 		item->shown.row.is = STATE_QUARANTINED;
 		batch_mark(batch, item->shown.validity, item->shown.row.key, STATE_QUARANTINED);
 	}
+	return true;
+}
+
+/* True of a letter that stood in tmp/ and is nowhere now. Readers take none from there, so another
+ * program has removed it before it arrived. */
+static bool vanished(struct sink *sink, const char *name)
+{
+	enum sink_where where;
+
+	return sink->ops->find(sink, name, &where, NULL) && where == SINK_NOWHERE;
+}
+
+static bool put_back(struct batch *batch, struct item *item)
+{
+	struct sink *sink = batch->params.sink;
+
+	if (sink->ops->place(sink, item->shown.row.name, &batch->err)) {
+		crash_point("recover-placed");
+		return true;
+	}
+	if (!vanished(sink, item->shown.row.name))
+		return false;
+	err_clear(&batch->err);
+	forget_nowhere(batch, item);
 	return true;
 }
 
@@ -389,6 +419,8 @@ static void note_stray(void *ctx, const char *name)
 		add_name(&sweep->strays, name);
 }
 
+/* Strays go once the state is written: then no row can come to light any more that names one, see
+ * record_all(). */
 static bool sweep_strays(struct batch *batch)
 {
 	struct sink *sink = batch->params.sink;
@@ -402,7 +434,7 @@ static bool sweep_strays(struct batch *batch)
 		      compare_names);
 	ok = sink->ops->strays(sink, batch->mark, note_stray, &sweep, &batch->err);
 	for (size_t i = 0; ok && i < sweep.strays.count; i++)
-		ok = sink->ops->discard(sink, sweep.strays.names[i], &batch->err);
+		batch_discard(batch, sweep.strays.names[i]);
 	free_names(&sweep.known);
 	free_names(&sweep.strays);
 	return ok;
@@ -422,11 +454,8 @@ static bool recover(struct batch *batch)
 			return false;
 	for (size_t i = 0; i < batch->count; i++) {
 		settle = settle || batch->items[i].settle;
-		if (!batch->items[i].put_back)
-			continue;
-		if (!sink->ops->place(sink, batch->items[i].shown.row.name, &batch->err))
+		if (batch->items[i].put_back && !put_back(batch, &batch->items[i]))
 			return false;
-		crash_point("recover-placed");
 	}
 	return !settle || sink->ops->settle(sink, &batch->err);
 }
@@ -561,7 +590,12 @@ static bool record(struct state *state, const struct batch *batch, struct err *e
 	return ok;
 }
 
-/* All batches that got here stand or fall together. */
+/*
+ * All batches that got here stand or fall together. A COMMIT that failed may have happened after
+ * all: where the log was written and only its flush failed, the next one to open the file finds it
+ * whole and takes it for done. Letters that such a row may name stay, flushed as they are; recovery
+ * puts them in place, or removes them where there is no row.
+ */
 static void record_all(struct state *state, struct batch *list)
 {
 	struct err err = {.kind = ERR_NONE};
@@ -577,15 +611,18 @@ static void record_all(struct state *state, struct batch *list)
 	for (struct batch *batch = list; ok && batch; batch = next_of(batch))
 		if (!batch->err.kind)
 			ok = record(state, batch, &err);
-	ok = ok && state_commit(state, &err);
-	if (ok) {
+	if (ok && state_commit(state, &err)) {
 		crash_point("batch-recorded");
 		return;
 	}
 	state_rollback(state);
-	for (struct batch *batch = list; batch; batch = next_of(batch))
-		if (!batch->err.kind)
-			batch->err = err;
+	for (struct batch *batch = list; batch; batch = next_of(batch)) {
+		if (batch->err.kind)
+			continue;
+		batch->err = err;
+		for (size_t i = 0; i < batch->count; i++)
+			batch->items[i].stays = ok;
+	}
 }
 
 /* A letter that cannot be put in place is recorded already: recovery tries again. */
@@ -601,14 +638,18 @@ static void place(struct batch *batch)
 		letter_free(&batch->items[i].letter);
 		crash_point("batch-place");
 		if (!sink->ops->place(sink, shown->row.name, &shown->err))
-			shown->came = BATCH_STUCK;
+			shown->came = vanished(sink, shown->row.name) ? BATCH_NOWHERE : BATCH_STUCK;
 		any = true;
 	}
 	if (!any || sink->ops->settle(sink, &err))
 		return;
 	for (size_t i = 0; i < batch->count; i++) {
-		batch->items[i].shown.came = BATCH_STUCK;
-		batch->items[i].shown.err = err;
+		struct batch_letter *shown = &batch->items[i].shown;
+
+		if (shown->came == BATCH_NOWHERE)
+			continue;
+		shown->came = BATCH_STUCK;
+		shown->err = err;
 	}
 }
 
@@ -616,7 +657,7 @@ static void place(struct batch *batch)
 static void undo(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
-		if (!batch->items[i].letter)
+		if (!batch->items[i].letter || batch->items[i].stays)
 			continue;
 		(void)batch->params.sink->ops->discard(batch->params.sink,
 						       batch->items[i].shown.row.name, NULL);

@@ -404,8 +404,12 @@ static void batch_done(void *ctx, struct batch *batch)
 	for (size_t i = 0; !batch_err(batch)->kind && i < batch_letters(batch); i++) {
 		const struct batch_letter *letter = batch_letter(batch, i);
 
-		plan_settle(collect->plan, letter->number, PLAN_TAKEN);
-		if (letter->came == BATCH_STUCK) {
+		plan_settle(collect->plan, letter->number,
+			    letter->came == BATCH_NOWHERE ? PLAN_LEFT : PLAN_TAKEN);
+		if (letter->came == BATCH_NOWHERE) {
+			batch_forget(collect_batch(collect), letter->validity, letter->row.key);
+			collect_problem(collect, &letter->err);
+		} else if (letter->came == BATCH_STUCK) {
 			collect_problem(collect, &letter->err);
 		} else if (collect->hand) {
 			hand_add(collect->hand, letter->number, letter->validity, &letter->row);

@@ -137,7 +137,7 @@ class Cyrus(Lab):
             imap.starttls(ssl.create_default_context(cafile=self.ca))
             imap.authenticate("PLAIN", lambda _: b"\0%s\0%s" % (user.encode(), SECRET.encode()))
             imap.noop()
-            yield imap, '"%s"' % (self.folder(folder) if folder else "INBOX")
+            yield imap, '"%s"' % ("INBOX." + folder if folder else "INBOX")
 
     def fill(self, user, messages, folder=None):
         with self.connection(user, folder) as (imap, name):

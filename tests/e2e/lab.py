@@ -385,10 +385,13 @@ class Lab:
         path = self.mailbox(user, folder)
         make_maildir(path)
         for one in messages:
-            name = os.path.join(path, "new", "%d.M%08d.lab" % (one.date, one.number))
-            with open(name, "wb") as file:
+            name = "%d.M%08d.lab" % (one.date, one.number)
+            # Cases that share a user fill at the same time.
+            written = os.path.join(path, "tmp", "%s.%s" % (name, os.urandom(8).hex()))
+            with open(written, "wb") as file:
                 file.write(one.raw)
-            os.utime(name, (one.date, one.date))
+            os.utime(written, (one.date, one.date))
+            os.rename(written, os.path.join(path, "new", name))
 
     def left(self, user, folder=None):
         """Names of the messages that are on the server now, with their flags."""

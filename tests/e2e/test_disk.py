@@ -1,9 +1,12 @@
 """Maildirs and states that cannot be written, are not there, or are not what they were."""
+import contextlib
 import glob
 import os
 import shutil
 import sqlite3
 import subprocess
+import threading
+import time
 
 import messages
 from program import Result, compare, unfinished
@@ -113,6 +116,125 @@ def maildir_disappears(lab, home):
     compare(mail + messages.sample(2, first=11), home.letters())
 
 
+@case(each=[("empty", ()), ("fresh", ("cur", "new", "tmp"))])
+def maildir_is_replaced(lab, home, how, parts):
+    """By one that mailhaul has not delivered into: the disk of the true one is not mounted."""
+    mail = messages.sample(3)
+    user = one_account(lab, home, "imap", mail, keep=False)
+    home.poll()
+    os.rename(home.file("Maildir"), home.file("elsewhere"))
+    for part in ("", *parts):
+        os.mkdir(home.file("Maildir", part))
+    more = messages.sample(2, first=11)
+    lab.fill(user, more)
+    result = home.poll(code=73)
+    assert "mounted" in result.err and "mailhaul-id" in result.err, result
+    assert not home.letters() and len(lab.left(user)) == 2, "delivered into the wrong one: " + how
+    shutil.rmtree(home.file("Maildir"))
+    os.rename(home.file("elsewhere"), home.file("Maildir"))
+    home.run("poll", "box")
+    compare(mail + more, home.letters())
+
+
+@case(each=PROTOCOLS)
+def maildir_on_a_disk_that_is_unmounted(lab, home, protocol):
+    mail = messages.sample(3)
+    user = one_account(lab, home, protocol, mail, keep=False)
+    home.configure({"box": home.account(user, protocol, keep=False,
+                                        deliver={"maildir": home.file("disk/M")})}, run_as="root")
+    os.mkdir(home.file("disk"))
+    poll = command(home, "poll", "box")
+    more = home.file("more")
+    os.mkdir(more)
+    new = lab.mailbox(user) + "/new"
+    lab.fill(user + "-x", messages.sample(2, first=11))
+    result = in_namespace(home, """
+        mount -t tmpfs none "$HOME/disk" || exit 99
+        %s; echo "first $?"; cp -a disk/M M; umount "$HOME/disk"
+        mv "%s"/new/* "%s"; %s; echo "without $?"; ls disk
+        mount -t tmpfs none "$HOME/disk"; cp -a M disk; %s; echo "again $?"; cp -r disk/M Maildir
+    """ % (poll, lab.mailbox(user + "-x"), new, poll, poll))
+    if result.code == 99:
+        raise Skip("no tmpfs here")
+    assert "first 0" in result.out and "without 73\nagain 0" in result.out, result
+    compare(mail + messages.sample(2, first=11), home.letters(), protocol)
+    assert not lab.left(user)
+
+
+@case(each=PROTOCOLS)
+def maildir_restored_without_tmp(lab, home, protocol):
+    """Back-ups leave empty directories out."""
+    mail = messages.sample(3)
+    user = one_account(lab, home, protocol, mail, keep=False)
+    home.poll()
+    for part in ("tmp", "cur"):
+        os.rmdir(home.file("Maildir", part))
+    more = messages.sample(2, first=11)
+    lab.fill(user, more)
+    home.poll()
+    compare(mail + more, home.letters(), protocol)
+
+
+@contextlib.contextmanager
+def meanwhile(work):
+    """Calls work again and again in a thread of its own, while the block lasts."""
+    over = threading.Event()
+
+    def run():
+        while not over.is_set():
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@case(each=PROTOCOLS)
+def tmp_is_emptied_all_the_while(lab, home, protocol):
+    """By a program that spares nothing. What was not in new/ yet is fetched again."""
+    mail = messages.sample(200)
+    user = one_account(lab, home, protocol, mail[:1], keep=False)
+    home.poll()
+    lab.fill(user, mail[1:])
+    tmp = home.file("Maildir", "tmp")
+
+    def empty():
+        for name in os.listdir(tmp):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(tmp, name))
+        time.sleep(0.01)
+
+    with meanwhile(empty):
+        codes = {home.run("poll", "box").code for _ in range(4)}
+    assert codes <= {0, 73}, codes
+    for _ in range(2):
+        result = home.run("poll", "box")
+        assert result.code == 0, result
+    compare(mail, home.letters(), protocol)
+    assert not lab.left(user)
+
+
+@case()
+def tmp_is_removed_under_way(lab, home):
+    """The directory itself, while letters are written into it."""
+    mail = messages.sample(200)
+    user = one_account(lab, home, "imap", mail[:1], keep=False)
+    home.poll()
+    lab.fill(user, mail[1:])
+    with meanwhile(lambda: shutil.rmtree(home.file("Maildir", "tmp"), ignore_errors=True)):
+        result = home.run("poll", "box")
+    assert result.code in (0, 73), result
+    for _ in range(2):
+        result = home.run("poll", "box")
+        assert result.code == 0, result
+    compare(mail, home.letters())
+    assert not lab.left(user)
+
+
 def database(home):
     files = [path for path in glob.glob(home.file("state", "*"))
              if os.path.isfile(path) and open(path, "rb").read(15) == b"SQLite format 3"]
@@ -168,6 +290,31 @@ def state_directory_cannot_be_written(lab, home):
     os.mkdir(home.file("state"), 0o500)
     result = home.poll(code=74)
     assert "state" in result.err, result
+
+
+@case(each=["mount", "file", "directory"])
+def state_is_read_only(lab, home, how):
+    """Nothing can be recorded, so nothing is fetched or removed; and that is said."""
+    user, path = set_up_state(lab, home)
+    if how == "mount":
+        home.configure({"box": home.account(user, keep=False)}, run_as="root")
+        result = in_namespace(home, 'mount --bind "$HOME/state" "$HOME/state" && '
+                              'mount -o remount,bind,ro "$HOME/state" || exit 99\n'
+                              'exec %s' % command(home, "poll"))
+        if result.code == 99:
+            raise Skip("no bind mounts here")
+    else:
+        target = path if how == "file" else home.file("state")
+        mode = os.stat(target).st_mode
+        os.chmod(target, mode & ~0o222)
+        result = home.run("poll")
+        os.chmod(target, mode)
+    assert result.code == 74 and "state" in result.err, result
+    assert len(lab.left(user)) == 3 and len(home.letters()) == 5
+    home.configure({"box": home.account(user, keep=False)})
+    result = home.run("poll", "box")
+    assert result.code == 0, result
+    assert len(home.letters()) == 8 and not lab.left(user)
 
 
 @case()

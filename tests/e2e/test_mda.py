@@ -7,7 +7,8 @@ from program import OURS, as_delivered, compare, read_maildir
 from runner import case
 from test_collect import PROTOCOLS, user_of
 
-TEMPORARY = {"75": "exit 75", "1": "exit 1", "signal": "kill -9 $$", "73": "exit 73"}
+TEMPORARY = {"75": "exit 75", "1": "exit 1", "73": "exit 73", "66": "exit 66", "255": "exit 255",
+             "KILL": "kill -9 $$", "TERM": "kill -15 $$", "SEGV": "kill -11 $$"}
 ATTEMPT = ("64", "65", "67", "68", "69", "76", "77")
 BROKEN = ("78", "126", "127")
 
@@ -174,6 +175,63 @@ def exits_0_after_half(lab, home):
     assert len(lab.left(user)) == 1
 
 
+@case(each=[("small", 1000), ("large", 1_000_000)])
+def closes_its_input_early(lab, home, name, octets):
+    """And works on: what its exit code says decides, and 0 says nothing."""
+    mail = messages.large(octets)
+    user = set_up(lab, home, "read -r line; exec <&-; sleep 0.3; exit $(cat $HOME/code)\n", [mail],
+                  keep=False, max_attempts=2)
+    home.write("code", "75")
+    result = home.poll("-v", code=75)
+    assert "exit code 75" in result.err, result
+    home.write("code", "0")
+    result = home.run("-v", "poll", "box")
+    assert result.code == 75 and "unread" in result.err and "attempt 1 of 2" in result.err, result
+    home.write("code", "67")
+    assert home.run("poll", "box").code == 65 and len(lab.left(user)) == 1
+    compare([mail], read_maildir(home.file("state", "quarantine")))
+    del name
+
+
+@case(each=[("delivered", "cat >/dev/null", 0, 0), ("unread", ":", 65, 2)])
+def grandchildren_hold_the_pipes(lab, home, name, reads, code, left):
+    """A program that goes into the background keeps nobody waiting, and decides nothing."""
+    user = set_up(lab, home, "(sleep 50; echo late >&2) &\n%s; exit 0\n" % reads,
+                  messages.sample(2), keep=False, max_attempts=1)
+    result = home.poll(code=code)
+    assert result.seconds < 15, result
+    assert len(lab.left(user)) == left
+    del name
+
+
+@case()
+def prints_megabytes(lab, home):
+    """On both outputs, and delivers: it is not held up, and nobody is told."""
+    mail = messages.sample(3)
+    user = set_up(lab, home, KEEP + 'head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2\n',
+                  mail, keep=False)
+    result = home.poll()
+    assert not result.out + result.err and not lab.left(user), result
+    assert sorted(got(home)) == sorted(one.raw for one in mail)
+
+
+@case(each=PROTOCOLS)
+def not_there_for_a_while(lab, home, protocol):
+    """Once it is back, what waits in the spool is delivered; nothing is fetched again."""
+    mail = messages.sample(4)
+    user = set_up(lab, home, KEEP, mail, protocol=protocol, keep=False)
+    os.rename(home.file("mda"), home.file("elsewhere"))
+    for _ in range(2):
+        result = home.run("poll", "box")
+        assert result.code == 78, result
+    os.rename(home.file("elsewhere"), home.file("mda"))
+    home.run("poll", "box")
+    home.poll()
+    assert sorted(got(home)) == sorted(one.raw for one in mail)
+    assert bodies_sent(lab, user) == 4, "fetched again"
+    assert not lab.left(user) and not spool(home)
+
+
 @case()
 def may_skip_input(lab, home):
     user = set_up(lab, home, "exit 0\n", [messages.large(200_000)], keep=False,
@@ -192,6 +250,27 @@ def one_bad_letter_holds_up_nobody(lab, home, protocol):
     assert sorted(got(home)) == sorted(one.raw for one in mail if one.number != 7)
     home.run("poll")
     assert len(lab.left(user)) == 1, "only what was not delivered stays: %s" % lab.left(user)
+
+
+@case(each=PROTOCOLS)
+def bad_letters_of_every_kind_hold_up_nobody(lab, home, protocol):
+    mail = messages.sample(20)
+    ends = {2: "exit 75", 4: "exit 67", 6: "kill -9 $$", 8: "sleep 100", 10: "exit 1", 12: "exit 65"}
+    user = set_up(lab, home, 'f=$(mktemp "$HOME/got/XXXXXX"); cat >"$f"\n'
+                  'n=$(sed -n "s/^Subject: message //p" "$f"); case $n in\n%s'
+                  '14) rm "$f"; f=;; esac\n' % "".join(
+                      '%d) rm "$f"; %s;;\n' % end for end in ends.items()) +
+                  '[ "$f" ] || exit 70\n', mail, protocol=protocol, keep=False, max_attempts=1,
+                  mda_timeout="1s")
+    result = home.poll(code=65)
+    good = [one for one in mail if one.number not in ends and one.number != 14]
+    assert sorted(got(home)) == sorted(one.raw for one in good)
+    assert "2 messages went into the quarantine" in result.err, result
+    compare([one for one in mail if one.number in (4, 12)],
+            read_maildir(home.file("state", "quarantine")), protocol)
+    assert len(spool(home)) == 5
+    home.run("poll", "box")
+    assert len(lab.left(user)) == 7
 
 
 @case()

@@ -89,6 +89,7 @@ struct spy {
 	struct sink *real;
 	const char *fails;     /* the operation that fails */
 	const char *fails_for; /* only with this name; NULL: with any */
+	const char *vanishes;  /* a letter that another program removes before it is placed */
 	sem_t *wait_in_flush;
 	/* hand: verdicts to come, one character each: d l a b */
 	const char *verdicts;
@@ -156,6 +157,8 @@ static bool spy_place(struct sink *sink, const char *name, struct err *e)
 	note("place:%s=%d ", name, (int)durable(name));
 	if (fails(spying(sink), "place", name, e))
 		return false;
+	if (spying(sink)->vanishes && !strcmp(spying(sink)->vanishes, name))
+		unlinkat(spy_directory(sink), name, 0);
 	return sink->ops->hand || spying(sink)->real->ops->place(spying(sink)->real, name, e);
 }
 

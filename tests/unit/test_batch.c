@@ -134,10 +134,9 @@ static void refuses(struct batch *batch, enum err_kind kind)
 		ck_assert_int_eq(durable(batch_letter(batch, i)->row.key), 0);
 	ck_assert_ptr_null(strstr(journal, "place:"));
 	batch_free(&batch);
-	ck_assert_uint_eq(files(at("Mail/*/L*")), 0);
 }
 
-START_TEST(a_record_that_fails_leaves_nothing)
+START_TEST(a_record_that_fails_does_nothing_else)
 {
 	struct batch *batch = begun(&spy);
 
@@ -149,9 +148,9 @@ START_TEST(a_record_that_fails_leaves_nothing)
 	ck_assert_ptr_null(strstr(journal, "discard:Lold"));
 	limit(RLIM_INFINITY);
 	batch = begun(&spy);
-	take_many(batch, &spy, "x", 3);
+	take_many(batch, &spy, "y", 3);
 	commits(&batch);
-	ck_assert_int_eq(durable("Lx001"), STATE_TAKEN);
+	ck_assert_int_eq(durable("Ly001"), STATE_TAKEN);
 	ck_assert_uint_eq(files(at("Mail/new/L*")), 3);
 }
 END_TEST
@@ -184,6 +183,7 @@ START_TEST(a_flush_that_fails_leaves_nothing)
 		spy.fails = turn == 1 ? "flush" : NULL;
 		fail_syncfs = turn == 2;
 		refuses(batch, ERR_MAIL);
+		ck_assert_uint_eq(files(at("Mail/*/L*")), 0);
 	}
 	fail_syncfs = false;
 	{
@@ -230,6 +230,33 @@ START_TEST(what_cannot_be_placed_is_stuck_until_recovery)
 	ck_assert(exists(at("Mail/new/Lx002")));
 	ck_assert_int_eq(durable("Lx001"), STATE_DELIVERED);
 	ck_assert_int_eq(durable("Lx002"), STATE_DELIVERED);
+}
+END_TEST
+
+/* Another program empties tmp/ between the commit and the rename. Nobody but us moves letters from
+ * there, so it has not arrived, however young its row is. */
+START_TEST(what_vanishes_before_it_is_placed_is_nowhere)
+{
+	struct batch *batch = begun(&spy);
+
+	take_many(batch, &spy, "x", 3);
+	spy.vanishes = "Lx002";
+	commit(batch);
+	ck_assert_int_eq(batch_err(batch)->kind, ERR_NONE);
+	ck_assert_int_eq(batch_letter(batch, 0)->came, BATCH_PLACED);
+	ck_assert_int_eq(batch_letter(batch, 1)->came, BATCH_NOWHERE);
+	ck_assert_int_eq(batch_letter(batch, 1)->err.kind, ERR_MAIL);
+	ck_assert_int_eq(batch_letter(batch, 2)->came, BATCH_PLACED);
+	batch_free(&batch);
+
+	batch = begun(&spy);
+	take_many(batch, &spy, "y", 2);
+	spy.vanishes = "Ly001";
+	spy.fails = "settle";
+	commit(batch);
+	ck_assert_int_eq(batch_letter(batch, 0)->came, BATCH_NOWHERE);
+	ck_assert_int_eq(batch_letter(batch, 1)->came, BATCH_STUCK);
+	batch_free(&batch);
 }
 END_TEST
 
@@ -647,7 +674,7 @@ END_TEST
 
 START_TEST(recovery_that_fails_changes_nothing)
 {
-	static const char *const steps[] = {"open", "strays", "discard", "find", "place", "settle"};
+	static const char *const steps[] = {"open", "strays", "find", "place", "settle"};
 
 	remember("L1", STATE_TAKEN, 10);
 	remember("L2", STATE_TAKEN, INT64_C(2) * 86400);
@@ -677,6 +704,76 @@ START_TEST(recovery_that_fails_changes_nothing)
 		ck_assert_int_eq(durable("L1"), STATE_DELIVERED);
 		ck_assert_int_eq(durable("L2"), 0);
 	}
+}
+END_TEST
+
+static void take_of_this_state(struct batch *batch)
+{
+	for (uint32_t i = 1; i <= 3; i++) {
+		char name[48];
+
+		snprintf(name, sizeof name, "L%u" MARK, (unsigned)i);
+		take(batch, &spy, name, i);
+	}
+}
+
+/* A COMMIT that fails may have happened: the letters stay until recovery knows. Without rows they
+ * go, once something was written behind that COMMIT; with rows they are put in place. */
+START_TEST(a_record_that_fails_leaves_the_letters_to_recovery)
+{
+	for (int happened = 0; happened < 2; happened++) {
+		struct batch *batch = begun(&spy);
+
+		take_of_this_state(batch);
+		fill_the_disk();
+		refuses(batch, ERR_STATE);
+		limit(RLIM_INFINITY);
+		ck_assert_uint_eq(files(at("Mail/tmp/L*")), 3);
+		if (happened)
+			remember("L2" MARK, STATE_TAKEN, 10);
+		batch = recovery(&spy);
+		commits(&batch);
+		ck_assert_uint_eq(files(at("Mail/tmp/L*")), 0);
+		ck_assert_uint_eq(files(at("Mail/new/L*")), (size_t)happened);
+		ck_assert_int_eq(durable("L2" MARK), happened ? STATE_DELIVERED : 0);
+	}
+}
+END_TEST
+
+START_TEST(strays_stay_until_recovery_is_recorded)
+{
+	struct batch *batch;
+
+	put(at("Mail/tmp/Lstray" MARK), "x", 0600);
+	batch = recovery(&spy);
+	fill_the_disk();
+	refuses(batch, ERR_STATE);
+	ck_assert(exists(at("Mail/tmp/Lstray" MARK)));
+	limit(RLIM_INFINITY);
+	batch = recovery(&spy);
+	commits(&batch);
+	ck_assert(!exists(at("Mail/tmp/Lstray" MARK)));
+}
+END_TEST
+
+START_TEST(what_vanishes_while_it_is_recovered_is_nowhere)
+{
+	char tag[BATCH_PLACE_TAG + 1];
+	char name[48];
+	struct batch *batch;
+
+	batch_place_tag(&spy.sink, tag);
+	snprintf(name, sizeof name, "L1%s", tag);
+	remember_named("31", name, STATE_TAKEN, 10);
+	put(at("Mail/tmp/%s", name), "1", 0600);
+	spy.vanishes = name;
+	batch = recovery(&spy);
+	commit(batch);
+	ck_assert_msg(!batch_err(batch)->kind, "%s", batch_err(batch)->words);
+	ck_assert_int_eq(batch_letter(batch, 0)->came, BATCH_NOWHERE);
+	ck_assert_uint_eq(batch_recovered_next(batch), 31);
+	batch_free(&batch);
+	ck_assert_int_eq(durable("31"), 0);
 }
 END_TEST
 
@@ -727,7 +824,8 @@ int main(void)
 	tcase_add_test(tests, flushed_then_recorded_then_placed);
 	tcase_add_test(tests, what_was_never_committed_leaves_the_disk);
 	tcase_add_test(tests, a_flush_that_fails_leaves_nothing);
-	tcase_add_test(tests, a_record_that_fails_leaves_nothing);
+	tcase_add_test(tests, a_record_that_fails_does_nothing_else);
+	tcase_add_test(tests, what_vanishes_before_it_is_placed_is_nowhere);
 	tcase_add_test(tests, what_cannot_be_placed_is_stuck_until_recovery);
 	tcase_add_test(tests, what_is_not_settled_is_stuck);
 	tcase_add_test(tests, many_letters_are_flushed_at_once);
@@ -746,6 +844,9 @@ int main(void)
 	tcase_add_test(tests, what_waited_for_an_mda_has_not_arrived_in_a_maildir);
 	tcase_add_test(tests, next_goes_back_to_what_is_nowhere);
 	tcase_add_test(tests, recovery_that_fails_changes_nothing);
+	tcase_add_test(tests, a_record_that_fails_leaves_the_letters_to_recovery);
+	tcase_add_test(tests, strays_stay_until_recovery_is_recorded);
+	tcase_add_test(tests, what_vanishes_while_it_is_recovered_is_nowhere);
 	tcase_add_test(tests, recovery_of_a_spool);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

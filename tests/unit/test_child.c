@@ -285,6 +285,26 @@ START_TEST(input_that_cannot_be_read_kills_it)
 }
 END_TEST
 
+START_TEST(input_that_cannot_be_read_at_all_starts_nothing)
+{
+	char path[64];
+	const char *argv[] = {"true", NULL};
+	struct child_params how = params(argv);
+	int fd = file_of(100);
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	how.input_fd = open(path, O_WRONLY | O_CLOEXEC);
+	child = child_new(loop, &how);
+	loop_run(loop);
+	ck_assert(!child_end(child)->started);
+	ck_assert_int_eq(child_end(child)->exit_code, 75);
+	ck_assert_ptr_nonnull(
+	    strstr(words(), "was not started, because its input could not be read"));
+	close(how.input_fd);
+	close(fd);
+}
+END_TEST
+
 /* The grandchild is in the group too: if it lived, the pipes would stay open. */
 START_TEST(the_deadline_kills_the_group)
 {
@@ -523,6 +543,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, stdin_is_empty_without_input);
 	tcase_add_loop_test(tests, input_left_unread_is_counted, 0, 6);
 	tcase_add_test(tests, input_that_cannot_be_read_kills_it);
+	tcase_add_test(tests, input_that_cannot_be_read_at_all_starts_nothing);
 	tcase_add_test(tests, the_deadline_kills_the_group);
 	tcase_add_test(tests, the_deadline_of_one_that_does_not_read);
 	tcase_add_test(tests, too_much_output_is_dropped);
