@@ -17,7 +17,7 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc check clang-format
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates openssl procmail maildrop mutt mandoc check clang-format
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr

@@ -228,7 +228,8 @@ static void on_bye(struct imap *im, const struct imap_line *line)
 		return;
 	snprintf(words, sizeof words, "server ended the session while we waited for %s",
 		 imap_waiting_for(&im->source));
-	err_server(imap_fail(im, ERR_TEMPORARY, words), line->text.bytes, line->text.len);
+	/* With its code: what an ALERT or a referral says in clear is not shown (session). */
+	err_server(imap_fail(im, ERR_TEMPORARY, words), line->raw.bytes, line->raw.len);
 }
 
 /* What holds for every status, tagged or not. */

@@ -76,9 +76,30 @@ static void note_err(struct session *session, const struct err *err)
 		session->report.err = *err;
 }
 
+/*
+ * Before TLS anybody on the way may have said it: it is no word of the server's, and what is meant
+ * to send people somewhere (ALERT, REFERRAL) is not passed on at all.
+ */
+static void disown(struct err *err)
+{
+	char words[sizeof err->server];
+
+	if (!*err->server)
+		return;
+	memcpy(words, err->server, sizeof words);
+	*err->server = '\0';
+	if (!strcasestr(words, "[ALERT") && !strcasestr(words, "[REFERRAL"))
+		err_set(err, err->kind, "%s (said in clear, by whoever it was: %s)", err->words,
+			words);
+}
+
 static void fail(struct session *session, const struct err *err)
 {
-	note_err(session, err);
+	struct err known = *err;
+
+	if (session->at == SESSION_TALKING && !session->report.connected)
+		disown(&known);
+	note_err(session, &known);
 	end(session);
 }
 

@@ -2,30 +2,13 @@
 
 Whatever the case, hostile.py checks besides: no credential in clear or to an unverified peer,
 nothing removed that was not delivered, nothing delivered that is not whole, another account goes
-on, messages made visible, and an honest server afterwards brings the rest, each once.
+on, messages made visible, little memory, and an honest server afterwards brings the rest, each
+once. More cases: cases_clear (before TLS), cases_tls, cases_login, cases_mail, cases_time.
 """
 import ssl
 
+from bad import ALL, CLOSED, END, TAGGED_OK, WHOLE, Bad, body
 from server import (HONEST, Dribble, Flood, Handshake, Hangup, Pause, Reset, Scram, Stall, endless)
-
-CLOSED = (75, 76)
-ALL = frozenset(range(1, 6))
-NONE = frozenset()
-
-
-class Bad:
-    """answers: by step; code: the exit code, or several; words: what stderr must hold; arrives:
-    numbers of the messages that must have arrived; keys: of the account; again: whether an honest
-    server brings the rest afterwards; within: seconds."""
-
-    def __init__(self, name, answers, code, words=(), arrives=NONE, keys=None, implicit=False,
-                 again=True, within=20, offers=None, mail=None, never=()):
-        self.name, self.answers = name, answers
-        self.arrives = None if arrives is None else frozenset(arrives)
-        self.code = code if isinstance(code, tuple) else (code,)
-        self.words = (words,) if isinstance(words, str) else words
-        self.keys, self.implicit, self.again = keys or {}, implicit, again
-        self.within, self.offers, self.mail, self.never = within, offers, mail, never
 
 
 def handshakes(verb, ok):
@@ -45,7 +28,7 @@ def handshakes(verb, ok):
         Bad("handshake: TLS 1.2 is good enough", {"handshake": [Handshake(
             version=ssl.TLSVersion.TLSv1_2)]}, 0, arrives=ALL),
         Bad("handshake: TLS 1.2 where 1.3 is asked for", {"handshake": [Handshake(
-            version=ssl.TLSVersion.TLSv1_2)]}, 76, "TLS", keys={"min_version": "1.3"},
+            version=ssl.TLSVersion.TLSv1_2)]}, 76, "TLS", tls={"min_version": "1.3"},
             again=False),
         Bad("handshake: garbage", {"handshake": [b"this is no TLS\r\n" * 20, Hangup()]}, 76,
             "TLS"),
@@ -77,15 +60,6 @@ GREETINGS = [
     Bad("greeting: NULs", {"greeting": [b"\0" * 100 + b"\r\n", Stall()]}, 76),
 ]
 
-
-def body(octets, announced=None, before=b"", after=b")\r\n"):
-    """A FETCH answer with these octets as its body."""
-    count = b"%d" % len(octets) if announced is None else announced
-    return b"* {seq} FETCH (" + before + b"UID {uid} BODY[] {" + count + b"}\r\n" + octets + after
-
-
-WHOLE = b"Subject: lie\r\n\r\nlie\r\n"
-TAGGED_OK = "{tag} OK done"
 
 IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
     Bad("greeting: PREAUTH", {"greeting": ["* PREAUTH welcome"]}, 76, "PREAUTH"),
@@ -234,8 +208,6 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         arrives=None, again=False),
     Bad("implicit: expired", {"handshake": [Handshake("expired")]}, 76, "expired", implicit=True),
 ]
-
-END = b".\r\n"
 
 POP3 = GREETINGS + handshakes("STLS", b"+OK begin\r\n") + [
     Bad("greeting: of an IMAP server", {"greeting": ["* OK hello"]}, 76),

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""mailhaul against servers that lie, dribble, stall, flood and hang up; see cases.py.
+"""mailhaul against servers that lie, dribble, stall, flood and hang up; see cases.py and bad.py.
 
 hostile.py [WORD...] runs the cases whose names hold one of the words.
 """
 import base64
+import importlib
 import os
 import re
+import resource
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -15,6 +17,8 @@ sys.dont_write_bytecode = True
 import user  # noqa: E402
 
 TIMEOUT = "3s"
+MODULES = ("cases", "cases_clear", "cases_tls")
+MEMORY_KB = 48 * 1024  # an honest visit takes some 15 MB
 ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)*\Z", re.I),
                     "pop3": re.compile(rb"((CAPA|STLS|QUIT)\r\n)*\Z", re.I)}
 
@@ -22,16 +26,48 @@ ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)
 def secrets(name):
     """The forms in which the password could travel."""
     from lab import SECRET
-    plain = b"\0%s\0%s" % (name.encode(), SECRET.encode())
-    return [SECRET.encode(), base64.b64encode(SECRET.encode()), base64.b64encode(plain),
-            b"AUTHENTICATE", b"LOGIN ", b"PASS ", b"USER ", b"AUTH "]
+    secret = SECRET.encode()
+    quoted = secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return [secret, quoted, base64.b64encode(secret),
+            base64.b64encode(b"\0%s\0%s" % (name.encode(), secret))]
 
 
 def check_nothing_in_clear(server, protocol, name):
     clear = bytes(server.clear).partition(b"\x16\x03")[0]
     assert ALLOWED_IN_CLEAR[protocol].match(clear), "sent in clear: %r" % clear[:300]
-    for secret in secrets(name):
+    for secret in secrets(name) + [b"AUTHENTICATE", b"LOGIN ", b"PASS ", b"USER ", b"AUTH "]:
         assert secret not in bytes(server.clear), "a secret was sent in clear"
+
+
+def check_not_sent(server, bad, name):
+    for secret in secrets(name) if bad.unsent else ():
+        assert secret not in bytes(server.secret), "the password was sent"
+    for octets in bad.unsaid:
+        assert octets not in bytes(server.secret), "%r was sent" % octets
+
+
+def check_memory():
+    """The peak of all programs of this case."""
+    import program
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert "san" in program.BUILD or peak < MEMORY_KB, "it took %d kB of memory" % peak
+
+
+def check_hidden(home, bad, *results):
+    """What came in clear is not shown as a server's word, nor kept."""
+    kept = b"".join(open(home.file("state", name), "rb").read()
+                    for name in os.listdir(home.file("state"))
+                    if os.path.isfile(home.file("state", name)))
+    for word in bad.hidden:
+        for result in results:
+            assert word not in result.out + result.err, "%r was shown: %r" % (word, result)
+        assert word.encode() not in kept, "%r was stored" % word
+
+
+def check_home(home):
+    """Nothing was written where no name of the configuration leads."""
+    strange = set(os.listdir(home.path)) - {"config.yaml", "state", "Maildir", "Good"}
+    assert not strange, "made in the home: %s" % strange
 
 
 def check_words(result, bad):
@@ -55,13 +91,12 @@ def run_case(lab, home, protocol, bad):
     lab.fill(name + "-good", messages.sample(2, first=701))
     kind = ImapServer if protocol == "imap" else Pop3Server
     with kind(lab.certificates, wire, bad.answers, bad.implicit, bad.offers) as server:
-        keys = dict(bad.keys)
-        tls = {"mode": "implicit" if bad.implicit else "starttls", "ca_file": lab.ca}
-        if "min_version" in keys:
-            tls["min_version"] = keys.pop("min_version")
+        tls = {"mode": "implicit" if bad.implicit else "starttls", "ca_file": lab.ca,
+               **{key: fill_in(lab.certificates, value) for key, value in bad.tls.items()}}
+        tls = {key: value for key, value in tls.items() if value is not None}
         home.configure({
             "hostile": home.account(name, protocol, port=server.port, tls=tls, timeout=TIMEOUT,
-                                    keep=False, **keys),
+                                    **{"keep": False, **bad.keys}),
             "good": home.account(name + "-good", deliver={"maildir": home.file("Good")})})
         result = home.run("-v", "poll", timeout=bad.within)
         assert result.code in bad.code, "expected exit %s: %r" % (bad.code, result)
@@ -69,7 +104,10 @@ def run_case(lab, home, protocol, bad):
         compare(messages.sample(2, first=701), home.letters("Good"))
         if not bad.implicit:
             check_nothing_in_clear(server, protocol, name)
+        check_not_sent(server, bad, name)
         check_words(result, bad)
+        if bad.hidden:
+            check_hidden(home, bad, result, home.run("status"), home.run("--json", "status"))
 
         arrived = [letter.message for letter in home.letters()]
         for one in mail:
@@ -80,7 +118,7 @@ def run_case(lab, home, protocol, bad):
         if bad.arrives is not None:
             compare([one for one in mail if one.number in bad.arrives], home.letters())
         for step in bad.never:
-            assert step not in server.commands, "%s was sent" % step
+            assert step not in server.commands, "%s was reached" % step
         if "one command at a time" in bad.name:
             assert server.ahead == 0, "%d commands were sent ahead" % server.ahead
 
@@ -90,6 +128,18 @@ def run_case(lab, home, protocol, bad):
             again = home.run("-v", "poll", "hostile", timeout=30)
             assert again.code == 0, "the honest server afterwards: %r" % again
             compare(mail, home.letters())
+    check_home(home)
+    check_memory()
+
+
+def fill_in(certificates, value):
+    """{pin NAME} and {ca NAME}, wherever they stand in a value."""
+    if isinstance(value, list):
+        return [fill_in(certificates, one) for one in value]
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"\{pin (.*?)\}", lambda found: certificates.pin(found.group(1)), value)
+    return re.sub(r"\{ca (.*?)\}", lambda found: certificates.path(found.group(1)), value)
 
 
 def make_home(lab, one):
@@ -100,18 +150,20 @@ def make_home(lab, one):
 
 def main():
     user.continue_unprivileged()
-    import cases
+    import certificates
     import runner
     from lab import Lab
-    for protocol, several in (("imap", cases.IMAP), ("pop3", cases.POP3)):
-        for bad in several:
-            runner.CASES.append(runner.Case(
-                "hostile %s, %s" % (protocol, bad.name),
-                lambda lab, home, p=protocol, b=bad: run_case(lab, home, p, b),
-                bad.within + 45))
+    for module in map(importlib.import_module, MODULES):
+        for protocol in ("imap", "pop3"):
+            for bad in getattr(module, protocol.upper(), ()):
+                runner.CASES.append(runner.Case(
+                    "hostile %s, %s" % (protocol, bad.name),
+                    lambda lab, home, p=protocol, b=bad: run_case(lab, home, p, b),
+                    bad.within + 45))
     runner.interrupt_on_term()
     with Lab() as lab:
-        good = runner.run(lab, make_home, sys.argv[1:], at_once=8)
+        certificates.make_wrong(lab.certificates)
+        good = runner.run(lab, make_home, sys.argv[1:], at_once=16)
     sys.exit(0 if good else 1)
 
 
