@@ -290,6 +290,7 @@ static void on_tagged(struct imap *im, const struct imap_line *line)
 static void on_line(struct imap *im, const struct imap_line *line)
 {
 	imap_trace_line(im, IMAP_LINE, line);
+	im->useful = line->form != IMAP_UNTAGGED;
 	if (line->status != IMAP_NO_STATUS)
 		on_status(im, line);
 	if (im->failure.kind != ERR_NONE)
@@ -390,13 +391,16 @@ static bool hear(struct imap *im)
 		return true;
 	case IMAP_LINE:
 		on_line(im, &line);
+		im->source.chatter += im->useful ? 0 : line.raw.len;
 		return true;
 	case IMAP_BODY:
 		imap_trace_line(im, what, &line);
 		imap_fetch_part(im, what, &line);
+		im->source.chatter += im->message.taking ? 0 : line.raw.len;
 		return true;
 	case IMAP_OCTETS:
 		imap_fetch_octets(im, &line);
+		im->source.chatter += im->message.taking ? 0 : line.bytes.len;
 		return true;
 	}
 	return true;

@@ -94,6 +94,7 @@ void imap_list_feed(struct imap *im, struct imap_job *job)
 		return;
 	job->started = true;
 	im->listed_count = 0;
+	im->noted = 0;
 	im->unsorted = false;
 	if (!job->from)
 		job->from = 1;
@@ -152,6 +153,7 @@ void imap_list_note(struct imap *im, uint32_t uid, bool sized, uint64_t octets)
 
 	if (!job || uid < job->from || (job->sizes && !sized))
 		return;
+	im->useful = im->noted++ < im->exists;
 	if (!listed_room(im))
 		return;
 	if (im->listed_count && im->listed[im->listed_count - 1].uid >= uid)
@@ -165,6 +167,12 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 	(void)sent;
 	if (line->status != IMAP_OK) {
 		imap_done_refused(im);
+		return;
+	}
+	/* From 1 on, "*" at least must have been answered; who believed that nothing is there would
+	 * pass all of it over for ever. Perhaps others have just emptied the mailbox. */
+	if (im->jobs->from == 1 && im->exists && !im->listed_count) {
+		imap_fail(im, ERR_TEMPORARY, "server says that there are messages, and lists none");
 		return;
 	}
 	listed_sort(im);

@@ -38,7 +38,7 @@ struct session {
 	enum session_at at;
 	struct conn *conn;
 	struct loop_timer *watch; /* least progress, in spans of the silence */
-	uint64_t came;		  /* octets, when the span began */
+	uint64_t came;		  /* octets of use, when the span began */
 	bool held;		  /* the server waits for us */
 	bool moved; /* in this span: an answer moved the session on, or we held it up */
 	struct source *source;
@@ -393,7 +393,9 @@ static void dispatch(struct session *session, enum source_what what, const struc
 	    [SOURCE_NOTICE] = on_notice,
 	};
 
-	if (what != SOURCE_CHUNK && what != SOURCE_NOTICE)
+	/* What a body is, its end shows; that of none is refused. */
+	if (what != SOURCE_BEGIN && what != SOURCE_CHUNK && what != SOURCE_NOTICE &&
+	    (what != SOURCE_REFUSED || ev->number))
 		session->moved = true;
 	if (on[what])
 		on[what](session, ev);
@@ -510,25 +512,28 @@ static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 }
 
 /*
- * A server that dribbles is never silent. In each span it must send a least number of octets, or
- * something that moves the session on.
+ * A server that dribbles is never silent, nor one that chatters. In each span it must send a least
+ * number of octets that are of use, or something that moves the session on.
  */
 static void on_watch(void *ctx)
 {
 	struct session *session = ctx;
-	uint64_t octets = conn_received(session->conn) - session->came;
+	uint64_t chatter = session->source ? source_chatter(session->source) : 0;
+	uint64_t useful = conn_received(session->conn) - chatter;
+	uint64_t octets = useful > session->came ? useful - session->came : 0;
 	struct err err;
 
 	if (!session->held && !session->handshaking && *conn_peer(session->conn) &&
 	    !session->moved && octets < SESSION_LEAST_OCTETS) {
 		err_set(&err, ERR_TEMPORARY,
-			"%s sent only %llu octets in %.1f s, and nothing that moves the session on",
+			"%s sent only %llu octets of use in %.1f s, and nothing that moves the "
+			"session on",
 			session->params.conn.host, (unsigned long long)octets,
 			(double)session->params.conn.silence_ms / 1000);
 		conn_failed(session, &err);
 		return;
 	}
-	session->came += octets;
+	session->came = useful;
 	session->moved = false;
 	loop_timer_start(session->watch, session->params.conn.silence_ms);
 }

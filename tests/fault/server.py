@@ -176,7 +176,8 @@ class Scram(Action):
         nonce = {"foreign nonce": "other", "same nonce": nonce}.get(self.lie, nonce + "server")
         self._say(wire, "r=%s,s=%s,i=%s" % (nonce, base64.b64encode(b"salt").decode(),
                                             self.iterations))
-        wire.line()
+        if len(wire.line()) > 20:  # "*" would end it
+            wire.server.commands.append("proof")
         last = {"wrong signature": "v=" + base64.b64encode(b"x" * self.digest).decode(),
                 "empty signature": "v=", "error": "e=other-error"}.get(self.lie)
         if last:
@@ -391,6 +392,11 @@ class Server:
             else:
                 self._act(wire, action, fill)
 
+    def login_step(self, word, mechanism):
+        """A case may tell mechanisms apart: "AUTH PLAIN"."""
+        exact = " ".join([word, *mechanism[:1]]).upper()
+        return exact if exact in self.answers else word
+
     @staticmethod
     def _act(wire, action, fill):
         if isinstance(action, Action):
@@ -443,11 +449,13 @@ class ImapServer(Server):
             self.play(wire, "handshake", fill, lambda: [Handshake()])
 
     def on_authenticate(self, wire, fill, rest):
-        if len(rest.split(" ")) < 3 and "AUTHENTICATE" not in self.answers:
+        words = rest.split(" ")
+        step = self.login_step("AUTHENTICATE", words[1:2])
+        if len(words) < 3 and step not in self.answers:
             wire.send(b"+ \r\n")
             wire.line()
-        fill = {**fill, "initial": rest.split(" ")[2] if rest.count(" ") > 1 else ""}
-        self.play(wire, "AUTHENTICATE", fill, lambda: ["{tag} OK logged in"])
+        fill = {**fill, "initial": words[2] if len(words) > 2 else ""}
+        self.play(wire, step, fill, lambda: ["{tag} OK logged in"])
 
     def on_login(self, wire, fill, _rest):
         self.play(wire, "LOGIN", fill, lambda: ["{tag} OK logged in"])
@@ -578,10 +586,12 @@ class Pop3Server(Server):
             self.play(wire, "handshake", {}, lambda: [Handshake()])
 
     def on_auth(self, wire, args):
-        if len(args) < 2 and "AUTH" not in self.answers:
+        step = self.login_step("AUTH", args)
+        if len(args) < 2 and step not in self.answers:
             wire.send(b"+ \r\n")
             wire.line()
-        self.play(wire, "AUTH", {"initial": args[1] if len(args) > 1 else ""}, lambda: ["+OK logged in"])
+        self.play(wire, step, {"initial": args[1] if len(args) > 1 else ""},
+                  lambda: ["+OK logged in"])
 
     def on_user(self, wire, _args):
         self.play(wire, "USER", {}, lambda: ["+OK"])
