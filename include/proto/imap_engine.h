@@ -151,10 +151,10 @@ struct imap {
 	bool cancelled;
 	bool bye;
 	bool writable;
-	bool unsorted; /* listed is not in order, or has doubles */
+	bool unsorted;	/* listed is not in order, or has doubles */
 	uint64_t noted; /* lines of the list */
 	bool useful;	/* the line at hand moves something on */
-	bool strayed;  /* a body came that could not be matched to a message */
+	bool strayed;	/* a body came that could not be matched to a message */
 	char key[16];
 	char code[IMAP_CODE_MAX];
 };

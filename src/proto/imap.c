@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CRLF = 2 };
+
 /* ---- what all files use -------------------------------------------------------------------- */
 
 struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words)
@@ -391,12 +393,12 @@ static bool hear(struct imap *im)
 		return true;
 	case IMAP_LINE:
 		on_line(im, &line);
-		im->source.chatter += im->useful ? 0 : line.raw.len;
+		im->source.chatter += im->useful ? 0 : line.raw.len + CRLF;
 		return true;
 	case IMAP_BODY:
 		imap_trace_line(im, what, &line);
 		imap_fetch_part(im, what, &line);
-		im->source.chatter += im->message.taking ? 0 : line.raw.len;
+		im->source.chatter += im->message.taking ? 0 : line.raw.len + CRLF;
 		return true;
 	case IMAP_OCTETS:
 		imap_fetch_octets(im, &line);

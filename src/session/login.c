@@ -11,6 +11,7 @@
 #include "io/child.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/veil.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ struct step {
 struct login {
 	struct login_params params;
 	char *password;
+	struct veil *veil; /* over it, as long as the server may repeat it */
 	struct child *child;
 	struct loop_timer *soon; /* tells of a secret that needs no waiting */
 	struct source *source;	 /* set once it has offered */
@@ -60,6 +62,8 @@ static void secret_told(void *ctx)
 {
 	struct login *login = ctx;
 
+	if (login->password)
+		veil_hide(&login->veil, login->password);
 	login->params.on_step(login->params.ctx, login->password ? NULL : &login->secret_err);
 }
 
@@ -180,6 +184,7 @@ void login_free(struct login **login_p)
 	sasl_free(&login->sasl);
 	mem_free_secret(&login->password);
 	mem_free_secret(&login->initial);
+	veil_lift(&login->veil);
 	free(login->offered);
 	free(login);
 	*login_p = NULL;
@@ -196,6 +201,7 @@ static void step_work(void *ctx)
 
 static void send_response(struct login *login, struct step *step)
 {
+	veil_hide_response(&login->veil, step->response);
 	if (step->challenge) {
 		source_respond(login->source, step->response);
 	} else if (login->initial_response) {

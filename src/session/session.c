@@ -16,6 +16,7 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/veil.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -332,7 +333,7 @@ static void on_ready(struct session *session, const struct source_event *ev)
 	outcome_describe(&session->report.security, session->report.security.mechanism);
 	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
 		 session->report.security.mechanism);
-	buf_text(&session->capabilities, ev->capabilities);
+	veil_cut(&session->capabilities, ev->capabilities, strlen(ev->capabilities));
 	session->report.capabilities = buf_string(&session->capabilities);
 	outcome_received(&session->received, &session->params, &session->report.security);
 	collect_start(current(session), session->source, buf_string(&session->received));
@@ -349,7 +350,11 @@ static void on_mailbox_event(struct session *session, enum source_what what,
 
 static void on_notice(struct session *session, const struct source_event *ev)
 {
-	log_notice("%s: the server says: %s", session->params.account, ev->text);
+	struct buf fit = {0};
+
+	veil_cut(&fit, ev->text, strlen(ev->text));
+	log_notice("%s: the server says: %s", session->params.account, buf_string(&fit));
+	buf_free(&fit);
 }
 
 static void on_auth_done(struct session *session, const struct source_event *ev)
@@ -407,17 +412,22 @@ static void dispatch(struct session *session, enum source_what what, const struc
 		on_mailbox_event(session, what, ev);
 }
 
-/* The dialogue goes to the log line by line; the engine has cut the secrets out of it. */
+/* The dialogue goes to the log line by line. The engine has cut the secrets out of what we say; the
+ * server may repeat them. */
 static void trace(struct session *session)
 {
 	struct buf *dialogue = source_trace(session->source);
+	struct buf fit = {0};
 
 	for (char *line = buf_string(dialogue), *next; *line; line = next) {
 		next = line + strcspn(line, "\n");
 		if (*next)
 			*next++ = '\0';
-		log_line(LOG_LEVEL_TRACE, "%s: %s", session->params.account, line);
+		veil_cut(&fit, line, strlen(line));
+		log_line(LOG_LEVEL_TRACE, "%s: %s", session->params.account, buf_string(&fit));
+		buf_clear(&fit);
 	}
+	buf_free(&fit);
 	buf_clear(dialogue);
 }
 

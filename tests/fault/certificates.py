@@ -47,13 +47,13 @@ def _contents(element):
     return element[2 + (element[1] & 0x7f if element[1] & 0x80 else 0):]
 
 
-def _put_nul(made, name):
-    """Puts a NUL where the name has a `#`, which no tool would do, and signs it anew."""
+def _put_octets(made, name, old, new):
+    """Replaces octets by as many others, which no tool would put there, and signs it anew."""
     with open(made.path(name)) as file:
         lines = [line for line in file.read().split("\n") if line and "-----" not in line]
     der = base64.b64decode("".join(lines))
     tbs, algorithm, _ = _elements(_contents(der))
-    tbs = tbs.replace(b"#.evil", b"\0.evil")
+    tbs = tbs.replace(old, new)
     signature = _openssl("dgst", "-sha256", "-sign", made.path("ca", ".key"), octets=tbs)
     bits = b"\x03" + bytes([len(signature) + 1]) + b"\0" + signature
     text = base64.b64encode(_sequence(tbs, algorithm, bits)).decode()
@@ -113,7 +113,7 @@ def make_wrong(made):
     made.server("nul-in-name", [NAME + "#.evil.test"], [])
     made.server("nul-in-cn", [], [], cn=NAME + "#.evil.test")
     for name in ("nul-in-name", "nul-in-cn"):
-        _put_nul(made, name)
+        _put_octets(made, name, b"#.evil", b"\0.evil")
     made.server("self-signed", [NAME], [HOST], by=None)
     made.server("unknown-ca", [NAME], [HOST], by="foreign")
     made.make("no-ca", "signing_key\n" + MONTH)
@@ -131,6 +131,11 @@ def make_wrong(made):
                 MONTH + '\nadd_critical_extension = "1.2.3.4.5 0x0500"')
     _many_names(made, "many-names", 3000)
     _many_names(made, "some-names", 900)
+    steering = "\x1b]0;owned\x07\u202e\u009b mark"
+    made.make("steering-ca", CA + "\n" + MONTH, cn=steering)
+    made.server("steering-issuer", [NAME], [], by="steering-ca")
+    made.server("steering-name", ["########-mark.test"], [])
+    _put_octets(made, "steering-name", b"########", b"\x1b]0;\x07\x9b\x1b[")
     made.server("revoked", [NAME], [HOST])
     made.server("stapled", [NAME], [HOST], MONTH + "\n" + MUST_STAPLE)
     made.server("unstapled", [NAME], [HOST], MONTH + "\n" + MUST_STAPLE)

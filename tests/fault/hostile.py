@@ -50,8 +50,11 @@ def check_not_sent(server, bad, name):
 
 
 # What is started from here would count our own memory as its own (exec keeps the peak); so a shell
-# starts it and goes, and it becomes our child.
-LAUNCH = 'cd "$1"; out=$1/../$2; shift 2; "$@" </dev/null >"$out.out" 2>"$out.err" & echo $!'
+# starts it and goes, and it becomes our child, before it begins.
+LAUNCH = """cd "$1"; out=$1/../$2; shift 2
+exec 3<&0
+{ read go <&3; exec "$@" </dev/null >"$out.out" 2>"$out.err" 3<&-; } &
+echo $!"""
 
 
 def make_watched(home):
@@ -69,9 +72,12 @@ def make_watched(home):
     def run(*args, timeout=60):
         began = time.monotonic()
         ended = []
-        pid = int(subprocess.run(["/bin/sh", "-c", LAUNCH, "sh", home.path, name,
-                                  *home.argv(*args)], env=home.env, stdout=subprocess.PIPE,
-                                 check=True).stdout)
+        with subprocess.Popen(["/bin/sh", "-c", LAUNCH, "sh", home.path, name, *home.argv(*args)],
+                              env=home.env, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as shell:
+            pid = int(shell.stdout.readline())
+            shell.wait()
+            shell.stdin.write(b"go\n")
 
         def has_ended():
             done, status, usage = os.wait4(pid, os.WNOHANG)

@@ -12,6 +12,7 @@ A case is data: for each step of the dialogue a list of actions, which replace t
     Bytewise(b)     b, each octet in a record of its own
     Flood(b, n)     b again and again, n octets in all
     Ask(b)          a challenge, and waits for the answer to it
+    Echo(a, b)      a, all that it was told so far, b
     Hangup()        FIN;  Reset()  RST;  Close()  TLS's close_notify, and FIN
     Handshake(...)  TLS, with a certificate of the laboratory
     Openssl(...)    TLS by openssl s_server, which can do what Python cannot
@@ -118,6 +119,23 @@ class Flood(Action):
         while sent < self.total:
             wire.send(piece)
             sent += len(piece)
+
+
+class Echo(Action):
+    """Repeats all that came encrypted so far, and what base64 hides in it, in one line."""
+
+    def __init__(self, prefix, suffix=""):
+        self.prefix, self.suffix = prefix, suffix
+
+    def do(self, wire, fill):
+        words = bytes(wire.server.secret).replace(b"\r\n", b" / ")
+        for word in re.findall(rb"[A-Za-z0-9+/]{6,}=*", words):
+            try:
+                words += b" " + base64.b64decode(word, validate=True)
+            except ValueError:
+                pass
+        words = re.sub(rb"[\0\r\n]", b"?", words)[-6000:]
+        wire.send(filled(self.prefix.encode(), fill) + words + self.suffix.encode() + b"\r\n")
 
 
 class Ask(Action):
