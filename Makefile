@@ -17,7 +17,10 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) ca-certificates openssl procmail maildrop mutt mandoc check clang-format
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates openssl procmail maildrop mutt mandoc systemd check \
+                 clang-format
+# Unpacked into build/, not installed: its packages and Dovecot's exclude each other.
+CYRUS         := cyrus-imapd cyrus-common sasl2-bin libsasl2-modules libsasl2-modules-db
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -86,9 +89,13 @@ $(BUILD)/deps-%:
 $(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy: | $(BUILD)/deps-build
 $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
+.PHONY: cyrus
+cyrus: | $(BUILD)/deps-check
+	@sh tests/unpack-packages.sh build/cyrus $(CYRUS)
+
 # ---- tests ---------------------------------------------------------------------------------------
 
-.PHONY: demo check units dialogs e2e fault bench layers crash-build check-build
+.PHONY: demo check units dialogs options e2e fault bench layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -98,7 +105,7 @@ check: $(BUILD)/deps-build
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
 e2e fault: $(BUILD)/deps-check
-	@$(sub) all crash-build
+	@$(sub) all crash-build cyrus
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
 
 bench: $(BUILD)/deps-build
@@ -110,7 +117,8 @@ bench: $(BUILD)/deps-build
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build $(BUILD)/dialog/run_dialog | $(BUILD)/deps-check
+check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
+    cyrus | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -140,6 +148,15 @@ $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/libr
 dialogs: $(BUILD)/dialog/run_dialog
 	@$< $(sort $(wildcard tests/dialog/*/*.txt))
 
+$(BUILD)/options/write_options: tests/options/write_options.c $(BUILD)/librooms.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $< $(BUILD)/librooms.a $(PKG_LIBS)
+
+# Writes anew what is generated from the option table; "make check" fails where it differs.
+options: $(BUILD)/options/write_options
+	@$<
+
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 
 .PHONY: asan ubsan coverage
@@ -160,7 +177,8 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 # ---- tidiness ------------------------------------------------------------------------------------
 
 .PHONY: tidy format format-check clean
-TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c))
+TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) \
+             $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check
@@ -192,7 +210,8 @@ DOC := $(DESTDIR)$(PREFIX)/share/doc/mailhaul
 install: all
 	install -D -m 755 $(BUILD)/mailhaul $(BIN)/mailhaul
 	for page in man/*.[1-8]; do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/} || exit; done
-	install -D -m 644 -t $(DOC) README.md LICENSE config/*
+	for file in README.md LICENSE $$(find config -type f); do \
+	    install -D -m 644 $$file $(DOC)/$$file || exit; done
 
 uninstall:
 	rm -f $(BIN)/mailhaul

@@ -46,6 +46,11 @@ def dialogs(_words):
     return [[os.path.join(BUILD, "dialog", "run_dialog"), *transcripts]]
 
 
+def options(_words):
+    """What is generated from the option table is what the table says."""
+    return [[os.path.join(BUILD, "options", "write_options"), "--check"]]
+
+
 def formatted(_words):
     files = [path for top in ("src", "include", "tests")
              for path in glob.glob(top + "/**/*.[ch]", recursive=True)]
@@ -58,8 +63,9 @@ def pages(_words):
 
 
 STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
-          Stage("format", formatted), Stage("man", pages), Stage("e2e", script("e2e/run.py")),
-          Stage("fault", script("fault/hostile.py")), Stage("crash", script("fault/crash.py"))]
+          Stage("options", options), Stage("format", formatted), Stage("man", pages),
+          Stage("e2e", script("e2e/run.py")), Stage("fault", script("fault/hostile.py")),
+          Stage("crash", script("fault/crash.py"))]
 ALSO = {"fault": ("fault", "crash")}
 
 

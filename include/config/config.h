@@ -17,6 +17,12 @@
 enum config_protocol { CONFIG_IMAP, CONFIG_POP3 };
 enum config_tls { CONFIG_STARTTLS, CONFIG_IMPLICIT };
 
+/* Where the value of an option was given. line 0: nowhere, it is the default. */
+struct config_origin {
+	unsigned line;
+	bool own; /* in the account's own file, or for an option of the top; else in defaults */
+};
+
 struct config_account {
 	char *name;
 	enum config_protocol protocol;
@@ -27,10 +33,12 @@ struct config_account {
 	char **pins;	   /* NULL at the end; NULL: none */
 	char *server_name; /* NULL: host */
 	bool only_tls_1_3; /* min_version "1.3" */
+	char *client_cert; /* NULL: none */
+	char *client_key;  /* NULL: it stands in client_cert */
 	char *user;
-	char *auth; /* "AUTO", "LOGIN-COMMAND", or a SASL mechanism, in upper case */
-	struct secret password;
-	char **mailboxes; /* NULL at the end; IMAP only; default INBOX */
+	char *auth;		/* "AUTO", "LOGIN-COMMAND", or a SASL mechanism, in upper case */
+	struct secret password; /* or the token; SECRET_NONE where client_cert is enough */
+	char **mailboxes;	/* NULL at the end; IMAP only; default INBOX */
 	bool keep;
 	uint32_t max_attempts;
 	uint64_t timeout_ms;
@@ -41,6 +49,7 @@ struct config_account {
 
 	char *file; /* where the account stands, for messages */
 	unsigned line;
+	struct config_origin *origins; /* one for each row of option_table */
 };
 
 struct config {
@@ -50,6 +59,9 @@ struct config {
 	uint32_t max_connections_per_host;
 	struct config_account **accounts; /* in the order of the files */
 	unsigned count;
+
+	char *file;		       /* which held all but the accounts of accounts.d */
+	struct config_origin *origins; /* one for each row of option_table */
 };
 
 struct config_mistake {

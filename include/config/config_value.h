@@ -8,6 +8,7 @@
 #define MAILHAUL_CONFIG_CONFIG_VALUE_H
 
 #include "config/option_table.h"
+#include "util/buf.h"
 #include "util/err.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ bool config_value_text(const struct option *option, const char *text, size_t len
 
 /* Is this an option that takes a list, and would it take one string in place of the list, too? */
 bool config_value_is_list(const struct option *option);
+bool config_value_is_argv(const struct option *option); /* a list: a program and its arguments */
 bool config_value_one_will_do(const struct option *option);
 
 /* Stores one text in the field of option in the struct at fields; what stood there is freed. */
@@ -44,6 +46,9 @@ void config_value_set_list(const struct option *option, void *fields, char **ite
 
 /* Frees what stands in the field of option and sets it to nothing. */
 void config_value_free(const struct option *option, void *fields);
+
+/* Appends a duration as a person would write it: in the largest unit that leaves nothing over. */
+void config_value_duration(struct buf *out, uint64_t ms);
 
 /* Letters, digits and . _ - ; the first a letter, a digit or _ . */
 bool config_value_account_name(const char *name, struct err *err);

@@ -24,9 +24,12 @@ enum option_type {
 	OPTION_MAILBOXES,      /* a list of strings, or one string */
 	OPTION_ARGV,	       /* a list of strings, at least one */
 	OPTION_PINS,	       /* a list of strings, or one string */
-	OPTION_SECRET,	       /* these three are stored in one struct secret: the secret itself, */
+	OPTION_SECRET,	       /* these are stored in one struct secret: the secret itself, */
 	OPTION_SECRET_FILE,    /* the path of a file that holds it, */
-	OPTION_SECRET_COMMAND, /* the argv of a command that prints it */
+	OPTION_SECRET_COMMAND, /* the argv of a command that prints it, */
+	OPTION_SECRET_TOKEN,   /* the argv of a command that prints an OAuth token, */
+	OPTION_SECRET_NAME,    /* the name of a systemd credential, */
+	OPTION_SECRET_NETRC,   /* or true: it stands in the netrc */
 	OPTION_TYPES
 };
 
@@ -51,6 +54,9 @@ extern const size_t option_count;
 
 /* The row of this name, or NULL. */
 const struct option *option_find(enum option_place place, const char *name);
+
+/* Where the options of a section stand: those in tls and deliver, or those of an account. */
+enum option_place option_inside(const struct option *section);
 
 /* The name of a place that is most like the given one, or NULL if none is like it. */
 const char *option_nearest(enum option_place place, const char *name);

@@ -13,6 +13,7 @@
 #include "proto/source.h"
 #include "session/batch.h"
 #include "session/collect.h"
+#include "session/keyring.h"
 
 struct session;
 
@@ -44,6 +45,7 @@ struct session_report {
 struct session_params {
 	struct loop *loop; /* borrowed, as is everything below but the sinks */
 	struct committer *committer;
+	struct keyring *keyring;
 	struct state *state;
 	const char *account;  /* name, for the log */
 	const char *protocol; /* "imap", "pop3" */

@@ -29,7 +29,8 @@ static struct config_given *given(struct config_draft *draft, enum option_place 
 static bool is_secret(const struct option *option)
 {
 	return option->type == OPTION_SECRET || option->type == OPTION_SECRET_FILE ||
-	       option->type == OPTION_SECRET_COMMAND;
+	       option->type == OPTION_SECRET_COMMAND || option->type == OPTION_SECRET_TOKEN ||
+	       option->type == OPTION_SECRET_NAME || option->type == OPTION_SECRET_NETRC;
 }
 
 static bool is_sink(const struct option *option)
@@ -88,8 +89,17 @@ struct config_draft config_draft_new(const struct config_report *report, const c
 	draft.account->name = mem_copy(name);
 	draft.account->file = mem_copy(config_report_path(report, at.file));
 	draft.account->line = at.line;
+	draft.account->origins = mem_new(option_count, sizeof *draft.account->origins);
 	set_fallbacks(false, draft.account, base);
 	return draft;
+}
+
+/* What outlives the draft of where its values came from. */
+static void note_origins(const struct config_draft *draft)
+{
+	for (size_t i = 0; i < option_count; i++)
+		draft->account->origins[i] =
+		    (struct config_origin){draft->given[i].at.line, draft->given[i].own};
 }
 
 /* ---- one account ---- */
@@ -114,6 +124,13 @@ static void check_exclusions(struct config_report *report, const struct config_d
 	}
 }
 
+/* EXTERNAL needs no secret. */
+static bool certificate_is_enough(struct config_draft *draft)
+{
+	return given(draft, OPTION_TLS, "client_cert")->at.line &&
+	       (!strcmp(draft->account->auth, "AUTO") || !strcmp(draft->account->auth, "EXTERNAL"));
+}
+
 static void check_missing(struct config_report *report, struct config_draft *draft)
 {
 	const char *name = draft->account->name;
@@ -130,10 +147,10 @@ static void check_missing(struct config_report *report, struct config_draft *dra
 	if (!given(draft, OPTION_ACCOUNT, "user")->at.line)
 		config_mistake(report, draft->at,
 			       "account \"%s\" has no user: the name to log in with", name);
-	if (!secret)
+	if (!secret && !certificate_is_enough(draft))
 		config_mistake(report, draft->at,
 			       "account \"%s\" has no password: give password_command, "
-			       "password_file or password",
+			       "password_file, password, credential or netrc; or token_command",
 			       name);
 	if (!sink)
 		config_mistake(report, draft->at,
@@ -248,6 +265,37 @@ static void check_tls(struct config_report *report, struct config_draft *draft)
 			       "good");
 }
 
+/* What is named must have what it needs, and what is given must be of use. */
+static void check_auth(struct config_report *report, struct config_draft *draft)
+{
+	const struct config_given *auth = given(draft, OPTION_ACCOUNT, "auth");
+	const struct config_given *cert = given(draft, OPTION_TLS, "client_cert");
+	const struct config_given *key = given(draft, OPTION_TLS, "client_key");
+	const struct config_account *account = draft->account;
+	struct config_mark at = auth->own ? auth->at : draft->at;
+	bool oauth = !strcmp(account->auth, "XOAUTH2") || !strcmp(account->auth, "OAUTHBEARER");
+	bool external = !strcmp(account->auth, "EXTERNAL");
+	bool automatic = !strcmp(account->auth, "AUTO");
+	enum secret_kind kind = account->password.kind;
+
+	if (key->at.line && !cert->at.line)
+		config_mistake(report, key->at, "client_key is of no use without client_cert");
+	if (external && !cert->at.line)
+		config_mistake(
+		    report, at,
+		    "auth: external logs in by a certificate; give client_cert, under tls");
+	if (oauth && kind != SECRET_TOKEN && kind != SECRET_NONE)
+		config_mistake(report, at,
+			       "auth: %s logs in by a token, not by a password; give token_command",
+			       account->auth);
+	if (kind == SECRET_TOKEN && !oauth && !external && !automatic)
+		config_mistake(
+		    report, at,
+		    "auth: %s logs in by a password, not by a token; with token_command, "
+		    "auth is xoauth2, oauthbearer or auto",
+		    account->auth);
+}
+
 void config_check_draft(struct config_report *report, struct config_draft *draft, bool whole)
 {
 	struct config_account *account = draft->account;
@@ -258,11 +306,14 @@ void config_check_draft(struct config_report *report, struct config_draft *draft
 	else if (!account->port)
 		account->port = pop3 ? POP3_PORT : IMAP_PORT;
 	check_exclusions(report, draft);
-	if (whole)
+	if (whole) {
 		check_missing(report, draft);
+		check_auth(report, draft);
+	}
 	check_mailboxes(report, draft);
 	check_mda(report, draft, whole);
 	check_tls(report, draft);
+	note_origins(draft);
 }
 
 /* ---- accounts together ---- */
@@ -404,6 +455,7 @@ void config_account_free(struct config_account **account)
 			config_value_free(&option_table[i], a);
 	free(a->name);
 	free(a->file);
+	free(a->origins);
 	free(a);
 	*account = NULL;
 }
@@ -420,6 +472,8 @@ void config_free(struct config **config)
 	for (unsigned i = 0; i < c->count; i++)
 		config_account_free(&c->accounts[i]);
 	free(c->accounts);
+	free(c->file);
+	free(c->origins);
 	free(c);
 	*config = NULL;
 }

@@ -8,7 +8,6 @@
 #include "config/config_value.h"
 
 #include "config/config.h"
-#include "util/buf.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -19,7 +18,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HOST_MAX = 253, LABEL_MAX = 63, PIN_TEXT = 44, PATH_MOST = 4000, PINS_MOST = 16 };
+enum {
+	HOST_MAX = 253,
+	LABEL_MAX = 63,
+	PIN_TEXT = 44,
+	PATH_MOST = 4000,
+	PINS_MOST = 16,
+	CREDENTIAL_MOST = 255
+};
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS	"0123456789"
@@ -182,8 +188,7 @@ static bool set_number(const struct option *option, void *at, const char *text, 
 	return true;
 }
 
-/* A duration as a person would write it: the largest unit that leaves nothing over. */
-static void duration_text(struct buf *out, uint64_t ms)
+void config_value_duration(struct buf *out, uint64_t ms)
 {
 	if (ms % 86400000 == 0)
 		buf_printf(out, "%llud", (unsigned long long)(ms / 86400000));
@@ -214,9 +219,9 @@ static bool set_duration(const struct option *option, uint64_t *at, const char *
 		*at = number * unit;
 		return true;
 	}
-	duration_text(&range, option->least);
+	config_value_duration(&range, option->least);
 	buf_text(&range, " to ");
-	duration_text(&range, option->most);
+	config_value_duration(&range, option->most);
 	err_set(err, ERR_CONFIG, "%s must be from %s, not \"%.80s\"", option->name,
 		buf_string(&range), text);
 	buf_free(&range);
@@ -430,18 +435,55 @@ static bool set_path(const struct option *option, char **at, const char *text,
 
 /* ---- secrets ---- */
 
+static bool is_command(const struct option *option)
+{
+	return option->type == OPTION_SECRET_COMMAND || option->type == OPTION_SECRET_TOKEN;
+}
+
+/* A credential is one file of one directory. */
+static bool check_name(const struct option *option, const char *text, struct err *err)
+{
+	if (strlen(text) <= CREDENTIAL_MOST && !strchr(text, '/') && strcmp(text, ".") != 0 &&
+	    strcmp(text, "..") != 0)
+		return true;
+	return err_set(err, ERR_CONFIG,
+		       "%s is the name of a credential, as systemd's LoadCredential= gives it, not "
+		       "\"%.80s\"",
+		       option->name, text);
+}
+
 static bool set_secret(const struct option *option, struct secret *at, const char *text,
 		       const struct config_base *base, struct err *err)
 {
-	char *value = NULL;
+	struct secret secret = {.kind = SECRET_VALUE};
 
-	if (option->type == OPTION_SECRET)
-		value = mem_copy(text);
-	else if (!set_path(option, &value, text, base, err))
-		return false;
+	switch (option->type) {
+	case OPTION_SECRET_FILE:
+		secret.kind = SECRET_FILE;
+		if (!set_path(option, &secret.value, text, base, err))
+			return false;
+		break;
+	case OPTION_SECRET_NAME:
+		secret.kind = SECRET_CREDENTIAL;
+		if (!check_name(option, text, err))
+			return false;
+		secret.value = mem_copy(text);
+		break;
+	case OPTION_SECRET_NETRC:
+		secret.kind = SECRET_NETRC;
+		if (!str_same(text, "true"))
+			return err_set(
+			    err, ERR_CONFIG,
+			    "%s can only be true; leave it out where the password stands "
+			    "elsewhere",
+			    option->name);
+		break;
+	default:
+		secret.value = mem_copy(text);
+		break;
+	}
 	secret_free(at);
-	at->kind = option->type == OPTION_SECRET ? SECRET_VALUE : SECRET_FILE;
-	at->value = value;
+	*at = secret;
 	return true;
 }
 
@@ -520,8 +562,7 @@ static char *pin_item(const struct option *option, const char *text, size_t plac
 char *config_value_item(const struct option *option, const char *text, size_t place,
 			struct err *err)
 {
-	bool empty_too =
-	    place > 0 && (option->type == OPTION_ARGV || option->type == OPTION_SECRET_COMMAND);
+	bool empty_too = place > 0 && config_value_is_argv(option);
 
 	if (!config_value_text(option, text, strlen(text), empty_too, err))
 		return NULL;
@@ -536,8 +577,13 @@ char *config_value_item(const struct option *option, const char *text, size_t pl
 
 bool config_value_is_list(const struct option *option)
 {
-	return option->type == OPTION_MAILBOXES || option->type == OPTION_ARGV ||
-	       option->type == OPTION_PINS || option->type == OPTION_SECRET_COMMAND;
+	return option->type == OPTION_MAILBOXES || option->type == OPTION_PINS ||
+	       config_value_is_argv(option);
+}
+
+bool config_value_is_argv(const struct option *option)
+{
+	return option->type == OPTION_ARGV || is_command(option);
 }
 
 bool config_value_one_will_do(const struct option *option)
@@ -574,6 +620,8 @@ bool config_value_set(const struct option *option, void *fields, const char *tex
 		return set_duration(option, at, text, err);
 	case OPTION_SECRET:
 	case OPTION_SECRET_FILE:
+	case OPTION_SECRET_NAME:
+	case OPTION_SECRET_NETRC:
 		return set_secret(option, at, text, base, err);
 	default:
 		return err_set(err, ERR_INTERNAL, "%s is not one value", option->name);
@@ -593,8 +641,10 @@ void config_value_set_list(const struct option *option, void *fields, char **ite
 	void *at = field(option, fields);
 
 	config_value_free(option, fields);
-	if (option->type == OPTION_SECRET_COMMAND)
-		*(struct secret *)at = (struct secret){.kind = SECRET_COMMAND, .argv = items};
+	if (is_command(option))
+		*(struct secret *)at = (struct secret){
+		    .kind = option->type == OPTION_SECRET_TOKEN ? SECRET_TOKEN : SECRET_COMMAND,
+		    .argv = items};
 	else
 		*(char ***)at = items;
 }
@@ -620,6 +670,9 @@ void config_value_free(const struct option *option, void *fields)
 	case OPTION_SECRET:
 	case OPTION_SECRET_FILE:
 	case OPTION_SECRET_COMMAND:
+	case OPTION_SECRET_TOKEN:
+	case OPTION_SECRET_NAME:
+	case OPTION_SECRET_NETRC:
 		secret_free(at);
 		break;
 	default:

@@ -39,13 +39,21 @@ const struct option option_table[] = {
     {OPTION_ACCOUNT, OPTION_STRING, "user", ACCOUNT(user), NULL, 0, 0, NULL,
      "the name to log in with"},
     {OPTION_ACCOUNT, OPTION_MECHANISM, "auth", ACCOUNT(auth), "auto", 0, 0,
-     "auto login-command plain login cram-md5 scram-sha-1 scram-sha-256", "how to log in"},
+     "auto login-command plain login cram-md5 scram-sha-1 scram-sha-256 scram-sha-1-plus "
+     "scram-sha-256-plus external oauthbearer xoauth2",
+     "how to log in"},
     {OPTION_ACCOUNT, OPTION_SECRET_COMMAND, "password_command", ACCOUNT(password), NULL, 0, 0, NULL,
      "a command that prints the password"},
     {OPTION_ACCOUNT, OPTION_SECRET_FILE, "password_file", ACCOUNT(password), NULL, 0, 0, NULL,
      "a file that holds the password"},
     {OPTION_ACCOUNT, OPTION_SECRET, "password", ACCOUNT(password), NULL, 0, 0, NULL,
      "the password itself"},
+    {OPTION_ACCOUNT, OPTION_SECRET_NAME, "credential", ACCOUNT(password), NULL, 0, 0, NULL,
+     "the systemd credential that holds the password"},
+    {OPTION_ACCOUNT, OPTION_SECRET_NETRC, "netrc", ACCOUNT(password), NULL, 0, 0, NULL,
+     "true: the password stands in ~/.netrc"},
+    {OPTION_ACCOUNT, OPTION_SECRET_TOKEN, "token_command", ACCOUNT(password), NULL, 0, 0, NULL,
+     "a command that prints an OAuth token, for oauthbearer and xoauth2"},
     {OPTION_ACCOUNT, OPTION_MAILBOXES, "mailboxes", ACCOUNT(mailboxes), "INBOX", 0, 0, NULL,
      "the mailboxes to collect (imap)"},
     {OPTION_ACCOUNT, OPTION_BOOL, "keep", ACCOUNT(keep), "true", 0, 0, NULL,
@@ -66,6 +74,10 @@ const struct option option_table[] = {
      "the name that the certificate must hold, instead of host"},
     {OPTION_TLS, OPTION_SWITCH, "min_version", ACCOUNT(only_tls_1_3), "1.2", 0, 0, "1.2 1.3",
      "the oldest version of TLS to accept"},
+    {OPTION_TLS, OPTION_PATH, "client_cert", ACCOUNT(client_cert), NULL, 0, 0, NULL,
+     "show this certificate (PEM) to a server that asks for one"},
+    {OPTION_TLS, OPTION_PATH, "client_key", ACCOUNT(client_key), NULL, 0, 0, NULL,
+     "the key of client_cert (PEM), unless it stands in the same file"},
 
     {OPTION_DELIVER, OPTION_MAILDIR, "maildir", ACCOUNT(maildir), NULL, 0, 0, NULL,
      "write into this Maildir"},
@@ -91,6 +103,13 @@ const struct option *option_find(enum option_place place, const char *name)
 		if (option_table[i].place == place && !strcmp(option_table[i].name, name))
 			return &option_table[i];
 	return NULL;
+}
+
+enum option_place option_inside(const struct option *section)
+{
+	if (section->place == OPTION_TOP)
+		return OPTION_ACCOUNT;
+	return strcmp(section->name, "tls") == 0 ? OPTION_TLS : OPTION_DELIVER;
 }
 
 static size_t least(size_t a, size_t b)

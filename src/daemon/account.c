@@ -23,6 +23,7 @@ enum {
 struct trust {
 	struct trust *next;
 	char *ca_file; /* NULL: the system's */
+	char *client_cert, *client_key;
 	struct tls_trust *trust;
 };
 
@@ -30,6 +31,7 @@ struct account_shared {
 	struct loop *loop;
 	struct state *state;
 	struct committer *committer;
+	struct keyring *keyring;
 	struct trust *trusts;
 };
 
@@ -42,7 +44,9 @@ struct account_shared *account_shared_new(const struct config *config, struct er
 		shared->state = state_open(config->state_dir, err);
 	if (shared->state)
 		shared->committer = committer_new(shared->loop, shared->state, err);
-	if (!shared->committer)
+	if (shared->committer)
+		shared->keyring = keyring_new(shared->loop);
+	else
 		(void)account_shared_free(&shared);
 	return shared;
 }
@@ -54,6 +58,7 @@ bool account_shared_free(struct account_shared **shared_p)
 
 	if (!shared)
 		return true;
+	keyring_free(&shared->keyring);
 	committer_free(&shared->committer);
 	while (shared->trusts) {
 		struct trust *trust = shared->trusts;
@@ -61,6 +66,8 @@ bool account_shared_free(struct account_shared **shared_p)
 		shared->trusts = trust->next;
 		tls_trust_free(&trust->trust);
 		free(trust->ca_file);
+		free(trust->client_cert);
+		free(trust->client_key);
 		free(trust);
 	}
 	state_free(&shared->state);
@@ -85,21 +92,34 @@ const char *account_protocol(const struct config_account *account)
 	return account->protocol == CONFIG_IMAP ? "imap" : "pop3";
 }
 
-/* Accounts with the same ca_file share one set: the system's takes 4 MB. */
-static struct tls_trust *trust_of(struct account_shared *shared, const char *ca_file,
-				  struct err *err)
+/* Two paths, or none twice. */
+static bool same_path(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Accounts with the same ca_file and client_cert share one set: the system's takes 4 MB. */
+static struct tls_trust *trust_of(struct account_shared *shared,
+				  const struct config_account *account, struct err *err)
 {
 	struct trust *trust;
 	struct tls_trust *made;
 
 	for (trust = shared->trusts; trust; trust = trust->next)
-		if (ca_file ? trust->ca_file && !strcmp(trust->ca_file, ca_file) : !trust->ca_file)
+		if (same_path(trust->ca_file, account->ca_file) &&
+		    same_path(trust->client_cert, account->client_cert) &&
+		    same_path(trust->client_key, account->client_key))
 			return trust->trust;
-	made = tls_trust_new(ca_file, err);
+	made = tls_trust_new(account->ca_file, err);
+	if (made && account->client_cert &&
+	    !tls_trust_identify(made, account->client_cert, account->client_key, err))
+		tls_trust_free(&made);
 	if (!made)
 		return NULL;
 	trust = mem_new(1, sizeof *trust);
-	trust->ca_file = mem_copy(ca_file);
+	trust->ca_file = mem_copy(account->ca_file);
+	trust->client_cert = mem_copy(account->client_cert);
+	trust->client_key = mem_copy(account->client_key);
 	trust->trust = made;
 	trust->next = shared->trusts;
 	shared->trusts = trust;
@@ -196,6 +216,7 @@ static struct session *begin(struct account_shared *shared, const struct config_
 
 	return session_new(&(struct session_params){.loop = shared->loop,
 						    .committer = shared->committer,
+						    .keyring = shared->keyring,
 						    .state = shared->state,
 						    .account = account->name,
 						    .protocol = account_protocol(account),
@@ -225,7 +246,7 @@ struct session *account_begin(struct account_shared *shared, const struct config
 	static char *const only_inbox[] = {inbox, NULL};
 	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : only_inbox;
 	struct err trouble = {.kind = ERR_NONE};
-	struct tls_trust *trust = trust_of(shared, account->ca_file, &trouble);
+	struct tls_trust *trust = trust_of(shared, account, &trouble);
 	struct session_mailbox *mailboxes;
 	struct session *session;
 	size_t count = 0;

@@ -6,7 +6,8 @@
  * (tls_verify), so that a refused server never sees our Finished, let alone a command.
  *
  * RFC 8446 (TLS 1.3), RFC 5246 with RFC 5746 left unused (no renegotiation), RFC 9325 (what to
- * allow). Trust, priorities and credentials are shared: the system's anchors take 4 MB.
+ * allow), RFC 5929 and 9266 (channel binding). Trust, priorities and credentials are shared: the
+ * system's anchors take 4 MB.
  */
 #include "io/tls.h"
 
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -42,6 +44,7 @@ struct tls_trust {
 	gnutls_priority_t both;
 	gnutls_priority_t only_1_3;
 	bool system_store; /* its anchors are loaded when the first connection needs them */
+	bool identity;	   /* there is a client certificate */
 	int anchors;
 };
 
@@ -111,6 +114,50 @@ struct tls_trust *tls_trust_new(const char *ca_file, struct err *err)
 	return NULL;
 }
 
+/* A key is a secret: whoever can read it can log in as its owner. */
+static bool check_secret_file(const char *path, const char *option, bool secret, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		err_sys(err, ERR_CONFIG, errno, "cannot read %s %s", option, path);
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	close(fd);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_CONFIG, "%s %s is not a regular file", option, path);
+	if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)))
+		return err_set(err, ERR_CONFIG,
+			       "%s %s holds a key and can be accessed by others; say: chmod 600 %s",
+			       option, path, path);
+	return true;
+}
+
+bool tls_trust_identify(struct tls_trust *trust, const char *cert, const char *key, struct err *err)
+{
+	int status;
+
+	if (!check_secret_file(cert, "client_cert", !key, err) ||
+	    (key && !check_secret_file(key, "client_key", true, err)))
+		return false;
+	status = gnutls_certificate_set_x509_key_file(trust->credentials, cert, key ? key : cert,
+						      GNUTLS_X509_FMT_PEM);
+	trust->identity = status >= 0;
+	if (status == GNUTLS_E_DECRYPTION_FAILED)
+		return err_set(
+		    err, ERR_CONFIG,
+		    "client_key %s is locked by a passphrase; nobody is there to type it",
+		    key ? key : cert);
+	if (status < 0)
+		return err_set(err, ERR_CONFIG, "client_cert %s%s%s: %s", cert,
+			       key ? " with client_key " : "", key ? key : "",
+			       gnutls_strerror(status));
+	return true;
+}
+
 void tls_trust_free(struct tls_trust **trust_p)
 {
 	struct tls_trust *trust = *trust_p;
@@ -170,8 +217,10 @@ static int on_certificate(gnutls_session_t session)
 static int set_up(struct tls *tls, const struct tls_params *params)
 {
 	const struct tls_identity *who = &tls->identity;
+	/* Whoever names a certificate wants it shown, whatever authorities the server lists. */
+	unsigned show = params->trust->identity ? GNUTLS_FORCE_CLIENT_CERT : 0;
 	int status =
-	    gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS);
+	    gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS | show);
 
 	if (status < 0)
 		return status;
@@ -235,10 +284,28 @@ struct buf *tls_wire_out(struct tls *tls)
 	return &tls->wire_out;
 }
 
+/* Does the alert speak of our certificate, or of the want of one? In TLS 1.3 such an alert comes
+ * after the handshake. In TLS 1.2 it comes within, and may be any one (RFC 5246, 7.4.6). */
+static bool about_our_certificate(const struct tls *tls, gnutls_alert_description_t alert)
+{
+	static const gnutls_alert_description_t alerts[] = {
+	    GNUTLS_A_BAD_CERTIFICATE,	  GNUTLS_A_UNSUPPORTED_CERTIFICATE,
+	    GNUTLS_A_CERTIFICATE_REVOKED, GNUTLS_A_CERTIFICATE_EXPIRED,
+	    GNUTLS_A_CERTIFICATE_UNKNOWN, GNUTLS_A_UNKNOWN_CA,
+	    GNUTLS_A_CERTIFICATE_REQUIRED};
+
+	for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
+		if (alert == alerts[i])
+			return true;
+	return !tls->done && gnutls_certificate_client_get_request_status(tls->session);
+}
+
 /* Servers that have nothing in common with us say so with one of two alerts, or answer in a version
  * that was not offered. */
-static const char *advice(int status, gnutls_alert_description_t alert)
+static const char *advice(const struct tls *tls, int status, gnutls_alert_description_t alert)
 {
+	if (status == GNUTLS_E_FATAL_ALERT_RECEIVED && about_our_certificate(tls, alert))
+		return ". It seems to want a certificate from us, or another one: see client_cert";
 	if (status == GNUTLS_E_UNSUPPORTED_VERSION_PACKET ||
 	    (status == GNUTLS_E_FATAL_ALERT_RECEIVED &&
 	     (alert == GNUTLS_A_PROTOCOL_VERSION || alert == GNUTLS_A_HANDSHAKE_FAILURE)))
@@ -260,14 +327,15 @@ static enum tls_step fail(struct tls *tls, int status, struct err *err)
 	if (tls->failure.kind != ERR_NONE)
 		;
 	else if (status == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		err_set(&tls->failure, tls->done ? ERR_TEMPORARY : ERR_TLS,
+		err_set(&tls->failure,
+			tls->done && !about_our_certificate(tls, alert) ? ERR_TEMPORARY : ERR_TLS,
 			"%s: the server sent the alert \"%s\"%s%s", what, name ? name : "unknown",
-			then, advice(status, alert));
+			then, advice(tls, status, alert));
 	else if (status == GNUTLS_E_REHANDSHAKE)
 		err_set(&tls->failure, ERR_TLS, "%s: the server wants to renegotiate", what);
 	else
 		err_set(&tls->failure, ERR_TLS, "%s: %s%s%s", what, gnutls_strerror(status), then,
-			advice(status, alert));
+			advice(tls, status, alert));
 	if (err)
 		*err = tls->failure;
 	return TLS_FAILED;
@@ -311,6 +379,7 @@ static void fill_info(struct tls *tls)
 		 version == GNUTLS_TLS1_3 ? "1.3" : "1.2");
 	snprintf(tls->info.cipher, sizeof tls->info.cipher, "%s", suite ? suite : "unknown");
 	describe_exchange(tls->session, tls->info.exchange, sizeof tls->info.exchange);
+	tls->info.identified = gnutls_certificate_get_ours(tls->session) != NULL;
 }
 
 enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err)
@@ -349,6 +418,29 @@ enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *
 	tls->done = true;
 	*info = tls->info;
 	return TLS_OK;
+}
+
+bool tls_binding(const struct tls *tls, struct tls_binding *binding_r)
+{
+	bool exporter;
+	gnutls_datum_t octets;
+
+	*binding_r = (struct tls_binding){.len = 0};
+	if (!tls->done)
+		return false;
+	exporter = gnutls_protocol_get_version(tls->session) == GNUTLS_TLS1_3;
+	if ((!exporter && !gnutls_session_ext_master_secret_status(tls->session)) ||
+	    gnutls_session_channel_binding(tls->session,
+					   exporter ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE,
+					   &octets) < 0)
+		return false;
+	if (octets.size && octets.size <= sizeof binding_r->octets) {
+		binding_r->name = exporter ? "tls-exporter" : "tls-unique";
+		binding_r->len = octets.size;
+		memcpy(binding_r->octets, octets.data, octets.size);
+	}
+	gnutls_free(octets.data);
+	return binding_r->len != 0;
 }
 
 enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct err *err)

@@ -1,6 +1,7 @@
 /*
- * login: from the description of a secret and the server's offer to a login: fetches the secret,
- * chooses the mechanism, and runs the SASL exchange (RFC 4422; IMAP: RFC 4959, POP3: RFC 5034).
+ * login: from the description of a secret and the server's offer to a login: asks the keyring for
+ * the secret, chooses the mechanism, and runs the SASL exchange (RFC 4422; IMAP: RFC 4959, POP3:
+ * RFC 5034).
  *
  * A step belongs to the worker thread while it runs; a login that is freed meanwhile leaves the
  * step behind, which then frees itself.
@@ -8,23 +9,17 @@
 #include "session/login.h"
 
 #include "auth/sasl.h"
-#include "io/child.h"
 #include "util/mem.h"
 #include "util/str.h"
 #include "util/veil.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { SECRET_MAX = 16384 };
 
 static const char LOGIN_COMMAND[] = "LOGIN-COMMAND";
 static const char SCRAM[] = "SCRAM-";
+static const char PLUS[] = "-PLUS";
 
 struct step {
 	struct login *login; /* NULL once the login was freed */
@@ -37,136 +32,102 @@ struct step {
 
 struct login {
 	struct login_params params;
-	char *password;
-	struct veil *veil; /* over it, as long as the server may repeat it */
-	struct child *child;
-	struct loop_timer *soon; /* tells of a secret that needs no waiting */
-	struct source *source;	 /* set once it has offered */
-	struct step *step;	 /* under way */
-	struct sasl *sasl;	 /* between steps */
-	char *offered;		 /* mechanisms */
+	struct keyring_wish *wish; /* under way */
+	char *password;		   /* or the token */
+	struct veil *veil;	   /* over it, as long as the server may repeat it */
+	unsigned edition;	   /* of the secret, as the keyring counts */
+	bool asked_again;	   /* for another token */
+	struct loop_timer *soon;   /* tells that no secret is needed */
+	struct tls_binding binding;
+	bool identified;       /* the server has our certificate */
+	struct source *source; /* set once it has offered */
+	struct step *step;     /* under way */
+	struct sasl *sasl;     /* between steps */
+	char *offered;	       /* mechanisms */
 	bool initial_response;
 	bool login_command;
 	char *initial; /* waits for the first, empty challenge */
 	char mechanism[32];
 	char passed_over[32];
-	struct err secret_err;
 };
 
+enum way { BY_CERTIFICATE, BY_TOKEN, BY_PASSWORD };
+
 /* Strongest first. */
-static const char *const preference[] = {"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"};
+static const struct {
+	const char *mechanism;
+	enum way way;
+} preference[] = {
+    {"EXTERNAL", BY_CERTIFICATE},   {"OAUTHBEARER", BY_TOKEN},
+    {"XOAUTH2", BY_TOKEN},	    {"SCRAM-SHA-256-PLUS", BY_PASSWORD},
+    {"SCRAM-SHA-256", BY_PASSWORD}, {"SCRAM-SHA-1-PLUS", BY_PASSWORD},
+    {"SCRAM-SHA-1", BY_PASSWORD},   {"PLAIN", BY_PASSWORD},
+    {"LOGIN", BY_PASSWORD},
+};
+
+static bool start(struct login *login, const char *mechanism, struct err *err);
 
 /* ---- the secret ---- */
 
-static void secret_told(void *ctx)
+static void tell(struct login *login, const struct err *err)
+{
+	login->params.on_step(login->params.ctx, err);
+}
+
+static void no_secret_needed(void *ctx)
+{
+	tell(ctx, NULL);
+}
+
+static void on_answer(void *ctx, const char *secret, unsigned edition, const struct err *why)
 {
 	struct login *login = ctx;
+	char mechanism[sizeof login->mechanism];
+	struct err err;
 
-	if (login->password)
-		veil_hide(&login->veil, login->password);
-	login->params.on_step(login->params.ctx, login->password ? NULL : &login->secret_err);
-}
-
-/* The first line is the secret, without its line end. */
-static void take_line(struct login *login, const char *bytes, size_t len, const char *where)
-{
-	const char *end = len ? memchr(bytes, '\n', len) : NULL;
-	size_t line = end ? (size_t)(end - bytes) : len;
-
-	if (line && bytes[line - 1] == '\r')
-		line--;
-	if (!line)
-		err_set(&login->secret_err, ERR_AUTH,
-			"%s gave no password: its first line is empty", where);
-	else if (memchr(bytes, '\0', line))
-		err_set(&login->secret_err, ERR_AUTH, "%s gave a password that contains a NUL",
-			where);
-	else
-		login->password = mem_copy_n(bytes, line);
-}
-
-static void read_file(struct login *login, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char *text;
-	struct stat st;
-	ssize_t got;
-
-	if (fd < 0 || fstat(fd, &st)) {
-		err_sys(&login->secret_err, ERR_AUTH, errno, "cannot read password_file %s", path);
-		if (fd >= 0)
-			close(fd);
+	keyring_drop(&login->wish);
+	if (!secret) {
+		tell(login, why);
 		return;
 	}
-	if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
-		close(fd);
-		err_set(&login->secret_err, ERR_CONFIG,
-			S_ISREG(st.st_mode)
-			    ? "password_file %s can be read by others; say: chmod 600 %s"
-			    : "password_file %s is not a regular file",
-			path, path);
-		return;
-	}
-	text = mem_new(SECRET_MAX, 1);
-	got = read(fd, text, SECRET_MAX);
-	if (got < 0)
-		err_sys(&login->secret_err, ERR_AUTH, errno, "cannot read password_file %s", path);
+	login->password = mem_copy(secret);
+	veil_hide(&login->veil, secret);
+	login->edition = edition;
+	/* The second time the exchange goes on. */
+	memcpy(mechanism, login->mechanism, sizeof mechanism);
+	if (login->source && !start(login, mechanism, &err))
+		tell(login, &err);
 	else
-		take_line(login, text, (size_t)got, path);
-	mem_wipe(text, SECRET_MAX);
-	free(text);
-	close(fd);
+		tell(login, NULL);
 }
 
-static void command_ended(void *ctx, struct child *child)
+static void ask(struct login *login, unsigned refused)
 {
-	struct login *login = ctx;
-	const struct child_end *end = child_end(child);
-	struct buf *output = child_output(child);
-	struct buf *words = child_stderr(child);
-	char how[128];
+	const struct login_params *params = &login->params;
 
-	if (end->started && !end->timed_out && !end->too_much && end->exit_code == 0) {
-		take_line(login, (const char *)output->data, output->len, "password_command");
-	} else {
-		err_set(&login->secret_err, ERR_AUTH, "password_command %s %s",
-			login->params.secret->argv[0], child_describe(child, how, sizeof how));
-		err_server(&login->secret_err, words->data, words->len);
-	}
-	child_free(&login->child);
-	secret_told(login);
+	mem_free_secret(&login->password);
+	login->wish = keyring_ask(params->keyring,
+				  &(struct keyring_params){.secret = params->secret,
+							   .host = params->host,
+							   .user = params->user,
+							   .deadline_ms = params->deadline_ms,
+							   .refused = refused,
+							   .on_answer = on_answer,
+							   .ctx = login});
 }
 
 struct login *login_new(const struct login_params *params)
 {
 	struct login *login = mem_new(1, sizeof *login);
-	const struct secret *secret = params->secret;
 
 	login->params = *params;
 	snprintf(login->passed_over, sizeof login->passed_over, "%s", params->passed_over);
-	switch (secret->kind) {
-	case SECRET_VALUE:
-		login->password = mem_copy(secret->value);
-		break;
-	case SECRET_FILE:
-		read_file(login, secret->value);
-		break;
-	case SECRET_COMMAND:
-		login->child = child_new(
-		    params->loop, &(struct child_params){.argv = (const char *const *)secret->argv,
-							 .input_fd = -1,
-							 .deadline_ms = params->deadline_ms,
-							 .output_max = SECRET_MAX,
-							 .output_strict = true,
-							 .on_end = command_ended,
-							 .ctx = login});
+	if (params->secret->kind != SECRET_NONE) {
+		ask(login, 0);
 		return login;
-	case SECRET_NONE:
-		err_set(&login->secret_err, ERR_CONFIG, "the account names no password");
-		break;
 	}
 	/* Not loop_defer(): the login may be freed before it is told. */
-	login->soon = loop_timer_new(params->loop, secret_told, login);
+	login->soon = loop_timer_new(params->loop, no_secret_needed, login);
 	loop_timer_start(login->soon, 0);
 	return login;
 }
@@ -179,15 +140,22 @@ void login_free(struct login **login_p)
 		return;
 	if (login->step)
 		login->step->login = NULL;
-	child_free(&login->child);
+	keyring_drop(&login->wish);
 	loop_timer_free(&login->soon);
 	sasl_free(&login->sasl);
 	mem_free_secret(&login->password);
 	mem_free_secret(&login->initial);
 	veil_lift(&login->veil);
+	mem_wipe(&login->binding, sizeof login->binding);
 	free(login->offered);
 	free(login);
 	*login_p = NULL;
+}
+
+void login_secured(struct login *login, const struct tls_binding *binding, bool identified)
+{
+	login->binding = *binding;
+	login->identified = identified;
 }
 
 /* ---- the exchange ---- */
@@ -213,6 +181,20 @@ static void send_response(struct login *login, struct step *step)
 	}
 }
 
+/* False: step->err tells. A server that refuses within the exchange refuses the login next. */
+static bool settle_step(struct login *login, struct step *step)
+{
+	const char *why;
+
+	if (step->ok)
+		send_response(login, step);
+	else if (step->challenge && sasl_refusal(login->sasl, &why))
+		source_respond(login->source, NULL);
+	else
+		return false;
+	return true;
+}
+
 static void step_done(void *ctx)
 {
 	struct step *step = ctx;
@@ -222,9 +204,7 @@ static void step_done(void *ctx)
 		login->step = NULL;
 		login->sasl = step->sasl;
 		step->sasl = NULL;
-		if (step->ok)
-			send_response(login, step);
-		login->params.on_step(login->params.ctx, step->ok ? NULL : &step->err);
+		tell(login, settle_step(login, step) ? NULL : &step->err);
 	}
 	sasl_free(&step->sasl);
 	mem_free_secret(&step->response);
@@ -259,7 +239,11 @@ static bool start(struct login *login, const char *mechanism, struct err *err)
 						     .user = params->user,
 						     .password = login->password,
 						     .service = params->service,
-						     .host = params->host},
+						     .host = params->host,
+						     .port = params->port,
+						     .binding = login->binding.name,
+						     .binding_octets = login->binding.octets,
+						     .binding_len = login->binding.len},
 			       err);
 	if (!login->sasl)
 		return false;
@@ -282,12 +266,54 @@ static bool offers(const struct login *login, const char *mechanism)
 	return false;
 }
 
+static bool is_scram(const char *mechanism)
+{
+	return str_begins(mechanism, strlen(mechanism), SCRAM);
+}
+
+static bool is_plus(const char *mechanism)
+{
+	size_t len = strlen(mechanism);
+
+	return len > strlen(PLUS) && !strcmp(mechanism + len - strlen(PLUS), PLUS);
+}
+
 /* A server that refuses one SCRAM for want of what it needs refuses the other one too: to try them
- * in turn would be a refused login at each visit. */
+ * in turn would be a refused login at each visit. With -PLUS it is the binding that it wants. */
 static bool passes_over(const struct login *login, const char *mechanism)
 {
-	return str_begins(login->passed_over, strlen(SCRAM), SCRAM) &&
-	       str_begins(mechanism, strlen(SCRAM), SCRAM);
+	return is_scram(login->passed_over) && is_scram(mechanism) &&
+	       (is_plus(mechanism) || !is_plus(login->passed_over));
+}
+
+static bool is_oauth(const char *mechanism)
+{
+	return !strcmp(mechanism, "XOAUTH2") || !strcmp(mechanism, "OAUTHBEARER");
+}
+
+static const char *command_name(const struct login *login)
+{
+	return str_same(login->params.service, "imap") ? "LOGIN command" : "USER and PASS";
+}
+
+static bool has_password(const struct login *login)
+{
+	enum secret_kind kind = login->params.secret->kind;
+
+	return kind != SECRET_NONE && kind != SECRET_TOKEN;
+}
+
+static bool has(const struct login *login, enum way way)
+{
+	switch (way) {
+	case BY_CERTIFICATE:
+		return login->identified;
+	case BY_TOKEN:
+		return login->params.secret->kind == SECRET_TOKEN;
+	case BY_PASSWORD:
+		break;
+	}
+	return has_password(login);
 }
 
 static const char *choose(const struct login *login)
@@ -295,14 +321,17 @@ static const char *choose(const struct login *login)
 	const char *passed_over = NULL;
 
 	for (size_t i = 0; i < sizeof preference / sizeof *preference; i++) {
-		if (!offers(login, preference[i]))
+		const char *mechanism = preference[i].mechanism;
+
+		if (!offers(login, mechanism) || !has(login, preference[i].way) ||
+		    (is_plus(mechanism) && !login->binding.len))
 			continue;
-		if (!passes_over(login, preference[i]))
-			return preference[i];
+		if (!passes_over(login, mechanism))
+			return mechanism;
 		if (!passed_over)
-			passed_over = preference[i];
+			passed_over = mechanism;
 	}
-	return login->login_command ? LOGIN_COMMAND : passed_over;
+	return login->login_command && has_password(login) ? LOGIN_COMMAND : passed_over;
 }
 
 static bool nothing_fits(const struct login *login, struct err *err)
@@ -313,10 +342,14 @@ static bool nothing_fits(const struct login *login, struct err *err)
 		    "server does not offer %s, which the account's auth names (it offers: %s); "
 		    "no password was sent",
 		    login->params.auth, *login->offered ? login->offered : "nothing");
-	return err_set(err, ERR_AUTH,
-		       "server offers no way to log in that mailhaul knows (it offers: %s); no "
-		       "password was sent",
-		       *login->offered ? login->offered : "nothing");
+	return err_set(
+	    err, ERR_AUTH,
+	    "server offers no way to log in that mailhaul knows and for which the account "
+	    "has %s (it offers: %s); nothing secret was sent",
+	    has(login, BY_TOKEN)  ? "a token"
+	    : has_password(login) ? "a password"
+				  : "a certificate that the server asked for",
+	    *login->offered ? login->offered : "nothing");
 }
 
 bool login_offered(struct login *login, struct source *source, const struct source_event *ev,
@@ -365,24 +398,94 @@ static bool only_for_now(const char *code)
 	return false;
 }
 
-bool login_refused(struct login *login, const struct source_event *ev, struct err *err)
+/* What may be tried in place of a refused mechanism. NULL: nothing. */
+static const char *instead(const struct login *login)
 {
-	const char *next;
+	char bare[sizeof login->mechanism];
 
-	if (only_for_now(ev->code)) {
-		err_set(err, ERR_TEMPORARY, "server does not let us log in now [%s]", ev->code);
-		err_server(err, ev->text, strlen(ev->text));
-		return false;
+	if (!str_same(login->params.auth, "AUTO") || !is_scram(login->mechanism))
+		return NULL;
+	if (is_plus(login->mechanism)) {
+		snprintf(bare, sizeof bare, "%.*s", (int)(strlen(login->mechanism) - strlen(PLUS)),
+			 login->mechanism);
+		for (size_t i = 0; i < sizeof preference / sizeof *preference; i++)
+			if (!strcmp(preference[i].mechanism, bare) && offers(login, bare))
+				return preference[i].mechanism;
 	}
-	err_set(err, ERR_AUTH, "server refused the login of user %s by %s", login->params.user,
-		login_mechanism(login));
-	err_server(err, ev->text, strlen(ev->text));
-	if (!str_same(login->params.auth, "AUTO") ||
-	    !str_begins(login->mechanism, strlen(SCRAM), SCRAM))
-		return false;
+	return offers(login, "PLAIN") ? "PLAIN" : login->login_command ? LOGIN_COMMAND : NULL;
+}
+
+/* The server's words: why, from within the exchange, and those of the refusal itself. */
+static void note_words(const struct login *login, const struct source_event *ev, struct err *err)
+{
+	struct buf words = {0};
+	const char *why;
+
+	if (login->sasl && sasl_refusal(login->sasl, &why) && *why)
+		buf_printf(&words, "%s; ", why);
+	buf_text(&words, ev->text);
+	err_server(err, words.data, words.len);
+	buf_free(&words);
+}
+
+static enum login_verdict ask_again(struct login *login, struct err *err)
+{
+	err_set(err, ERR_AUTH,
+		"server refused the token of user %s (%s); token_command is asked for another",
+		login->params.user, login->mechanism);
+	login->asked_again = true;
+	sasl_free(&login->sasl);
+	ask(login, login->edition);
+	return LOGIN_ANOTHER_TOKEN;
+}
+
+static enum login_verdict fall_back(struct login *login, const char *next, struct err *err)
+{
+	struct err failed;
+	bool started;
+
+	err_set(
+	    err, ERR_AUTH,
+	    "server refused the login of user %s by %s although it offers it; trying %s instead",
+	    login->params.user, login->mechanism,
+	    strcmp(next, LOGIN_COMMAND) != 0 ? next : command_name(login));
 	snprintf(login->passed_over, sizeof login->passed_over, "%s", login->mechanism);
-	next = offers(login, "PLAIN") ? "PLAIN" : login->login_command ? LOGIN_COMMAND : NULL;
-	return next && start(login, next, err);
+	started = start(login, next, &failed);
+	if (!started)
+		*err = failed;
+	return started ? LOGIN_ANOTHER_MECHANISM : LOGIN_FAILED;
+}
+
+/* What makes a refusal plainer. */
+static const char *although(const struct login *login)
+{
+	if (login->asked_again)
+		return ", with another token too";
+	if (!strcmp(login->mechanism, "EXTERNAL") && !login->identified)
+		return "; it did not ask for the certificate that client_cert names";
+	return "";
+}
+
+enum login_verdict login_refused(struct login *login, const struct source_event *ev,
+				 struct err *err)
+{
+	enum login_verdict verdict = LOGIN_FAILED;
+	bool for_now = only_for_now(ev->code);
+	const char *next = for_now ? NULL : instead(login);
+	struct err words = {.kind = ERR_NONE};
+
+	note_words(login, ev, &words);
+	if (for_now)
+		err_set(err, ERR_TEMPORARY, "server does not let us log in now [%s]", ev->code);
+	else if (has(login, BY_TOKEN) && !login->asked_again && is_oauth(login->mechanism))
+		verdict = ask_again(login, err);
+	else if (next)
+		verdict = fall_back(login, next, err);
+	else
+		err_set(err, ERR_AUTH, "server refused the login of user %s by %s%s",
+			login->params.user, login_mechanism(login), although(login));
+	snprintf(err->server, sizeof err->server, "%s", words.server);
+	return verdict;
 }
 
 bool login_accepted(struct login *login, struct err *err)
@@ -403,9 +506,8 @@ bool login_accepted(struct login *login, struct err *err)
 
 const char *login_mechanism(const struct login *login)
 {
-	if (strcmp(login->mechanism, LOGIN_COMMAND) != 0)
-		return login->mechanism;
-	return str_same(login->params.service, "imap") ? "LOGIN command" : "USER and PASS";
+	return strcmp(login->mechanism, LOGIN_COMMAND) != 0 ? login->mechanism
+							    : command_name(login);
 }
 
 const char *login_passed_over(const struct login *login)

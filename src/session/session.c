@@ -61,6 +61,7 @@ struct session {
 	struct state_visit before;
 	struct session_report report;
 	struct err trouble;
+	struct err refusal; /* of a login that goes on in another way */
 	struct buf received;
 	struct buf capabilities;
 };
@@ -104,6 +105,13 @@ static void fail(struct session *session, const struct err *err)
 	end(session);
 }
 
+/* The connection is lost. A server may hang up on whom it has refused; then that is what befell. */
+static void lose(struct session *session, const struct err *err)
+{
+	session->refused = session->refusal.kind != ERR_NONE;
+	fail(session, session->refused ? &session->refusal : err);
+}
+
 static void on_problem(void *ctx, const struct err *err)
 {
 	struct session *session = ctx;
@@ -120,10 +128,13 @@ static void on_problem(void *ctx, const struct err *err)
 static void secured(struct session *session)
 {
 	struct session_security *security = &session->report.security;
+	struct tls_binding binding;
 
 	session->handshaking = false;
 	session->report.connected = true;
 	security->tls = *conn_tls(session->conn);
+	(void)conn_binding(session->conn, &binding);
+	login_secured(session->login, &binding, security->tls.identified);
 	outcome_describe(security, "");
 	log_info("%s: connected to %s (%s): %s", session->params.account, session->params.conn.host,
 		 conn_peer(session->conn), security->line);
@@ -325,6 +336,7 @@ static void on_ready(struct session *session, const struct source_event *ev)
 {
 	struct err err;
 
+	err_clear(&session->refusal);
 	if (!login_accepted(session->login, &err)) {
 		fail(session, &err);
 		return;
@@ -359,17 +371,21 @@ static void on_notice(struct session *session, const struct source_event *ev)
 
 static void on_auth_done(struct session *session, const struct source_event *ev)
 {
+	enum login_verdict verdict;
 	struct err err;
 
 	if (!ev->refused)
 		return;
-	if (!login_refused(session->login, ev, &err)) {
+	verdict = login_refused(session->login, ev, &err);
+	if (verdict == LOGIN_FAILED) {
 		session->refused = err.kind == ERR_AUTH;
 		fail(session, &err);
 		return;
 	}
-	log_warning("%s: %s although it offers it; trying %s instead", session->params.account,
-		    err.words, login_mechanism(session->login));
+	session->refusal = err;
+	/* That a token has run out is nothing that cron must know. */
+	log_line(verdict == LOGIN_ANOTHER_TOKEN ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
+		 "%s: %s (it said: %s)", session->params.account, err.words, err.server);
 }
 
 static void on_finish_done(struct session *session, const struct source_event *ev)
@@ -452,7 +468,7 @@ static void pump(struct session *session)
 	if (session->at != SESSION_TALKING)
 		return;
 	if (what == SOURCE_FAILED && !held) {
-		fail(session, source_err(session->source));
+		lose(session, source_err(session->source));
 		return;
 	}
 	if (source_out(session->source)->len)
@@ -489,7 +505,7 @@ static void conn_failed(struct session *session, const struct err *why)
 			what, why->words);
 	else if (waited)
 		err_wrap(&err, "while waiting for %s", what);
-	fail(session, &err);
+	lose(session, &err);
 }
 
 static void on_conn(void *ctx, enum conn_what what, const struct err *err)
@@ -603,6 +619,7 @@ static void on_login_step(void *ctx, const struct err *err)
 	if (session->at >= SESSION_CLOSING)
 		return;
 	if (err) {
+		session->refused = session->refusal.kind && err->kind == ERR_AUTH;
 		fail(session, err);
 		return;
 	}
@@ -706,9 +723,11 @@ static void begin(void *ctx)
 	}
 	session->login = login_new(
 	    &(struct login_params){.loop = params->loop,
+				   .keyring = params->keyring,
 				   .secret = params->secret,
 				   .user = params->user,
 				   .host = params->conn.host,
+				   .port = params->conn.port,
 				   .service = strcmp(params->protocol, "imap") ? "pop" : "imap",
 				   .auth = params->auth,
 				   .passed_over = session->before.passed_over,

@@ -57,13 +57,15 @@ bool str_same(const char *a, const char *b)
 	return str_is(a, strlen(a), b);
 }
 
-/* Decodes one UTF-8 sequence (RFC 3629) of at most len octets; 0 if there is none. */
-static size_t utf8_one(const unsigned char *s, size_t len, uint32_t *point_r)
+size_t str_utf8(const void *bytes, size_t len, uint32_t *point_r)
 {
+	const unsigned char *s = bytes;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	uint32_t point;
 	size_t need;
 
+	if (!len)
+		return 0;
 	if (s[0] < 0x80) {
 		*point_r = s[0];
 		return 1;
@@ -93,8 +95,7 @@ static size_t utf8_one(const unsigned char *s, size_t len, uint32_t *point_r)
 	return need;
 }
 
-/* Characters that steer a terminal or the order of the text, or that cannot be seen. */
-static bool steers(uint32_t p)
+bool str_steers(uint32_t p)
 {
 	return p < 0x20 || (p >= 0x7f && p <= 0x9f) || p == 0xad || p == 0x61c || p == 0x180e ||
 	       (p >= 0x200b && p <= 0x200f) || (p >= 0x2028 && p <= 0x202e) ||
@@ -109,14 +110,14 @@ void str_visible(struct buf *out, const void *bytes, size_t len, size_t max)
 
 	for (size_t i = 0; i < len;) {
 		uint32_t point = 0;
-		size_t took = utf8_one(s + i, len - i, &point);
+		size_t took = str_utf8(s + i, len - i, &point);
 		char shown[16];
 
 		if (!took)
 			snprintf(shown, sizeof shown, "\\x%02X", (unsigned)s[i]);
-		else if (point < 0x80 && steers(point))
+		else if (point < 0x80 && str_steers(point))
 			snprintf(shown, sizeof shown, "\\x%02X", (unsigned)point);
-		else if (steers(point))
+		else if (str_steers(point))
 			snprintf(shown, sizeof shown, "\\u{%04X}", (unsigned)point);
 		else
 			shown[snprintf(shown, sizeof shown, "%.*s", (int)took,

@@ -5,10 +5,19 @@ nothing removed that was not delivered, nothing delivered that is not whole, ano
 on, messages made visible, little memory, and an honest server afterwards brings the rest, each
 once. More cases: cases_clear (before TLS), cases_tls, cases_login, cases_mail, cases_time.
 """
+import base64
 import ssl
 
 from bad import ALL, CLOSED, END, TAGGED_OK, WHOLE, Bad, body
 from server import (HONEST, Dribble, Flood, Handshake, Hangup, Pause, Reset, Scram, Stall, endless)
+
+PLUS = "IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN"
+OAUTH = "IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=PLAIN"
+TOKEN = {"password": None, "token_command": ["/bin/echo", "t0ken"]}
+
+
+def coded(text):
+    return base64.b64encode(text.encode()).decode()
 
 
 def handshakes(verb, ok):
@@ -113,6 +122,27 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         offers="IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=PLAIN", again=False, never=("SELECT",)),
     Bad("SCRAM: a thousand million iterations", {"AUTHENTICATE": [Scram("", 1_000_000_000)]},
         (76, 77), offers="IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256", again=False),
+    Bad("SCRAM-PLUS: wrong signature", {"AUTHENTICATE": [Scram("wrong signature"), TAGGED_OK]},
+        77, "could not prove", offers=PLUS, again=False,
+        never=("SELECT", "AUTHENTICATE PLAIN", "AUTHENTICATE SCRAM-SHA-256")),
+    Bad("SCRAM-PLUS: another encryption", {"AUTHENTICATE": [
+        "+ " + coded("e=channel-bindings-dont-match"), TAGGED_OK]}, 77, "between", offers=PLUS,
+        again=False, never=("SELECT", "AUTHENTICATE PLAIN", "AUTHENTICATE SCRAM-SHA-256")),
+    Bad("SCRAM-PLUS: OK at once", {"AUTHENTICATE": [TAGGED_OK]}, 77, offers=PLUS, again=False,
+        never=("SELECT", "AUTHENTICATE PLAIN")),
+    Bad("login refused, and hung up", {"AUTHENTICATE": ["{tag} NO go away", Hangup()]}, 77,
+        "go away", offers=PLUS),
+    Bad("token refused, and hung up", {"AUTHENTICATE": ["{tag} NO go away", Hangup()]}, 77,
+        "go away", offers=OAUTH, keys=TOKEN, again=False),
+    Bad("token: OK behind a refusal", {"AUTHENTICATE": ["+ " + coded("{}"), TAGGED_OK]}, (76, 77),
+        offers=OAUTH, keys=TOKEN, again=False, never=("SELECT",)),
+    Bad("token: control characters", {"AUTHENTICATE": [
+        "+ " + coded("\x1b[31mred\x07\u202e"), "{tag} NO \x1b[0m"]}, 77, "red", offers=OAUTH,
+        keys=TOKEN, again=False),
+    Bad("token: a huge refusal", {"AUTHENTICATE": [b"+ ", Flood(b"QUJD", 20_000_000), Stall()]},
+        (76, 77), offers=OAUTH, keys=TOKEN, again=False),
+    Bad("token: refusals without end", {"AUTHENTICATE": [Flood(b"+ e30=\r\n", 20_000_000), Stall()]},
+        (75, 76, 77), offers=OAUTH, keys=TOKEN, again=False),
     Bad("SELECT: NO", {"SELECT": ["{tag} NO [NONEXISTENT] no such mailbox"]}, (75, 76, 78),
         "no such mailbox"),
     Bad("SELECT: without UIDVALIDITY", {"SELECT": ["* 5 EXISTS", TAGGED_OK]}, (75, 76)),

@@ -32,7 +32,7 @@ def logins(step, ok, no, offer, opened):
             "could not prove", offers=offer("SCRAM-SHA-1", "PLAIN")),
         lie("SCRAM: OK instead of a signature", [Scram(""), ok], "before the SCRAM-SHA-256"),
         lie("SCRAM: OK at once, PLAIN on offer", [ok], "before the SCRAM-SHA-256"),
-        lie("SCRAM: an error, then OK", [Scram("error"), ok], "refused"),
+        lie("SCRAM: an error, then OK", [Scram("error"), ok], code=REFUSED),
         lie("SCRAM: nonce of another exchange", [Scram("foreign nonce"), ok], "does not belong",
             never=("proof", *opened)),
         lie("SCRAM: our nonce and nothing of its own", [Scram("same nonce"), ok]),

@@ -473,6 +473,7 @@ class ImapServer(Server):
             wire.send(b"+ \r\n")
             wire.line()
         fill = {**fill, "initial": words[2] if len(words) > 2 else ""}
+        self.commands.append(" ".join(words[:2]))
         self.play(wire, step, fill, lambda: ["{tag} OK logged in"])
 
     def on_login(self, wire, fill, _rest):

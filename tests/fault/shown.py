@@ -122,7 +122,9 @@ cat /proc/$PPID/environ >>"$HOME/parent" 2>/dev/null
 { env; tr '\\0' '\\n' </proc/$$/cmdline; } >>"$HOME/child"
 """
 CHALLENGE = b"<1896.697170952@lab.test>"
-MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "login-command")
+TOKENS = ("XOAUTH2", "OAUTHBEARER")
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "login-command", *TOKENS)
+TOKEN = "ya29.t0ken-_0123456789abcdef"
 
 
 def files_of(home):
@@ -137,15 +139,14 @@ def base64_of(secret):
         yield whole[(before * 8 + 5) // 6:(before + len(secret)) * 8 // 6]
 
 
-def forms(name):
-    secret = SECRET.encode()
+def forms(name, secret):
+    text, secret = json.dumps(secret)[1:-1].encode(), secret.encode()
     digest = hmac.new(secret, CHALLENGE, hashlib.md5).hexdigest().encode()
-    return [secret, json.dumps(SECRET)[1:-1].encode(), *base64_of(secret), digest,
+    return [secret, text, *base64_of(secret), digest,
             *base64_of(digest), base64.b64encode(b"\0%s\0%s" % (name.encode(), secret))]
 
 
-def check_unseen(home, name, *results):
-    wanted = forms(name)
+def check_unseen(home, wanted, results):
     places = {" ".join(command): (result.out + result.err).encode()
               for command, result in results}
     for path in files_of(home):
@@ -164,6 +165,8 @@ def echoes(protocol, mechanism, refused):
     asks = {"LOGIN": [Ask(b"Username:"), Ask(b"Password:")], "CRAM-MD5": [Ask(CHALLENGE)]}
     steps = ["PASS" if protocol == "pop3" else "LOGIN"] if mechanism == "login-command" else \
         ["AUTH" if protocol == "pop3" else "AUTHENTICATE"]
+    if protocol == "pop3":
+        asks["XOAUTH2"] = [Ask()]  # said on two lines, as Microsoft wants it
     before = asks.get(mechanism, [])
     if refused:
         return {steps[0]: before + alert + [Echo(no + "[AUTHENTICATIONFAILED] ")]}
@@ -184,24 +187,24 @@ def offers(protocol, mechanism):
             for refused in (True, False)], deadline=90)
 def hostile_echo_of_the_password_is_cut(lab, home, protocol, mechanism, refused):
     name = os.path.basename(home.path)
-    secret = lab.file(name + "-secret")
+    told = TOKEN if mechanism in TOKENS else SECRET
+    secret, results, wanted = lab.file(name + "-secret"), [], forms(name, told)
     with open(secret, "w") as file:
-        file.write(SECRET + "\n")
+        file.write(told + "\n")
     os.chmod(secret, 0o600)
-    results = []
+    by = "token_command" if mechanism in TOKENS else "password_command"
     with CLASSES[protocol](lab.certificates, MAIL, echoes(protocol, mechanism, refused),
                            offers=offers(protocol, mechanism)) as server:
         one_account(lab, home, server, name, auth=mechanism.lower(), password=None,
-                    password_command=["/bin/cat", secret],
-                    deliver={"mda": [home.script("mda", MDA), "%{user}"]})
+                    deliver={"mda": [home.script("mda", MDA), "%{user}"]},
+                    **{by: ["/bin/cat", secret]})
         for command in COMMANDS + [("-v", "--trace", "poll")]:
             results.append((command, home.run(*command, timeout=20)))
         if "SCRAM" not in mechanism:
-            wanted = forms(name)
             assert any(form in bytes(server.secret) for form in wanted), "it was never told"
             assert any("<cut>" in result.err for _, result in results), results[0]
             assert refused or protocol == "imap" or os.path.exists(home.file("got"))
-    check_unseen(home, name, *results)
+    check_unseen(home, wanted, results)
 
 
 @case()

