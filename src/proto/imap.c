@@ -398,7 +398,7 @@ static bool hear(struct imap *im)
 	case IMAP_BODY:
 		imap_trace_line(im, what, &line);
 		imap_fetch_part(im, what, &line);
-		im->source.chatter += im->message.taking ? 0 : line.raw.len + CRLF;
+		im->source.chatter += im->message.taking ? 0 : line.raw.len;
 		return true;
 	case IMAP_OCTETS:
 		imap_fetch_octets(im, &line);
