@@ -8,8 +8,8 @@ once. More cases: cases_clear (before TLS), cases_tls, cases_login, cases_mail, 
 import base64
 import ssl
 
+from actions import (HONEST, Dribble, Flood, Handshake, Hangup, Pause, Reset, Scram, Stall, endless)
 from bad import ALL, CLOSED, END, TAGGED_OK, WHOLE, Bad, body
-from server import (HONEST, Dribble, Flood, Handshake, Hangup, Pause, Reset, Scram, Stall, endless)
 
 PLUS = "IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN"
 OAUTH = "IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=PLAIN"
@@ -86,8 +86,8 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
     Bad("STARTTLS: another tag", {"STARTTLS": ["zzz9 OK begin", Stall()]}, CLOSED),
     Bad("CAPABILITY: silence", {"CAPABILITY": [Stall()]}, 75, "CAPABILITY"),
     Bad("CAPABILITY: NO", {"CAPABILITY": ["{tag} NO", Stall()]}, 76),
-    Bad("CAPABILITY: without end", {"CAPABILITY": [b"* CAPABILITY ", Flood(b"STARTTLS ", 30_000_000)]},
-        76),
+    Bad("CAPABILITY: without end", {"CAPABILITY": [
+        b"* CAPABILITY ", Flood(b"STARTTLS ", 30_000_000)]}, 76),
     Bad("clear LIST, FETCH and EXISTS before STARTTLS", {"CAPABILITY": [
         '* LIST () "/" INBOX', "* 1 FETCH (UID 1 BODY[] NIL)", "* 3 EXISTS", HONEST]},
         (0, 76), arrives=None),
@@ -141,8 +141,9 @@ IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         keys=TOKEN, again=False),
     Bad("token: a huge refusal", {"AUTHENTICATE": [b"+ ", Flood(b"QUJD", 20_000_000), Stall()]},
         (76, 77), offers=OAUTH, keys=TOKEN, again=False),
-    Bad("token: refusals without end", {"AUTHENTICATE": [Flood(b"+ e30=\r\n", 20_000_000), Stall()]},
-        (75, 76, 77), offers=OAUTH, keys=TOKEN, again=False),
+    Bad("token: refusals without end", {"AUTHENTICATE": [
+        Flood(b"+ e30=\r\n", 20_000_000), Stall()]}, (75, 76, 77), offers=OAUTH, keys=TOKEN,
+        again=False),
     Bad("SELECT: NO", {"SELECT": ["{tag} NO [NONEXISTENT] no such mailbox"]}, (75, 76, 78),
         "no such mailbox"),
     Bad("SELECT: without UIDVALIDITY", {"SELECT": ["* 5 EXISTS", TAGGED_OK]}, (75, 76)),

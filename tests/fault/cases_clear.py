@@ -1,7 +1,7 @@
 """Before TLS: whatever an attacker may say there, he gets nothing and is believed nothing."""
-from bad import ALL, CLOSED, TAGGED_OK, WHOLE, Bad
-from server import (HONEST, Bytewise, Dribble, Flood, Hangup, Pause, Reset, Stall,
+from actions import (HONEST, Bytewise, Dribble, Flood, Hangup, Pause, Reset, Stall,
                     endless)
+from bad import ALL, CLOSED, TAGGED_OK, WHOLE, Bad
 
 LURE = "call 555-0199"
 CLEAR = "* CAPABILITY IMAP4rev1 SASL-IR STARTTLS LOGINDISABLED"

@@ -1,6 +1,6 @@
 """Logging in: nobody gets the password, or is believed to know it, who does not."""
+from actions import HONEST, Ask, Dribble, Flood, Hangup, Scram, Stall, endless
 from bad import ALL, CLOSED, TAGGED_OK, Bad
-from server import HONEST, Ask, Dribble, Flood, Hangup, Scram, Stall, endless
 
 REFUSED = (76, 77)
 
@@ -83,7 +83,8 @@ def logins(step, ok, no, offer, opened):
 
 
 def imap(*mechanisms):
-    return "IMAP4rev1 SASL-IR UIDPLUS LOGINDISABLED " + " ".join("AUTH=" + one for one in mechanisms)
+    return " ".join(["IMAP4rev1 SASL-IR UIDPLUS LOGINDISABLED"] +
+                    ["AUTH=" + one for one in mechanisms])
 
 
 def pop3(*mechanisms):

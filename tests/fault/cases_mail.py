@@ -1,6 +1,6 @@
 """Grammar and size: what stands in the mailbox, and how a server may lie about it."""
+from actions import HONEST, Bytewise, Flood, Hangup, Pause, Stall
 from bad import ALL, CLOSED, END, TAGGED_OK, WHOLE, Bad, body
-from server import HONEST, Bytewise, Flood, Hangup, Pause, Stall
 
 ONES = (b"Subject: a\r\n\r\na\r\n", b"Subject: b\r\n\r\nb\r\n")
 LONG_LINE = b"Subject: long\r\n\r\n" + b"x" * 10_000_000 + b"\r\n.\r\n" + b"y" * 70_000 + b"\r\n"
@@ -145,8 +145,8 @@ IMAP = BOTH + [
         arrives=ALL, mail=[*ONES, WHOLE, WHOLE + b"4\r\n", WHOLE + b"5\r\n"]),
     Bad("EXPUNGE without end", {"body 3": [Flood(b"* 1 EXPUNGE\r\n", 13_000_000), HONEST]},
         (0, 75, 76), arrives=None, within=40),
-    Bad("VANISHED among the bodies", {"body 3": ["* VANISHED 3", "* VANISHED (EARLIER) 1:4294967295"]},
-        0, arrives=ALL - {3}),
+    Bad("VANISHED among the bodies", {"body 3": [
+        "* VANISHED 3", "* VANISHED (EARLIER) 1:4294967295"]}, 0, arrives=ALL - {3}),
     Bad("EXISTS grows without end", {"body 3": [
         b"".join(b"* %d EXISTS\r\n" % n for n in range(6, 50_000)), HONEST]}, 0, arrives=ALL,
         within=40),

@@ -1,7 +1,7 @@
-"""Time: whatever it waits for, mailhaul gives up after `timeout` (3 s here); and a server that sends
-something must send enough of it, or something that moves the session on."""
+"""Time: whatever it waits for, mailhaul gives up after `timeout` (3 s here); and a server that
+sends something must send enough of it, or something that moves the session on."""
+from actions import HONEST, Deaf, Dribble, Stall, endless
 from bad import ALL, CLOSED, TAGGED_OK, Bad, body
-from server import HONEST, Deaf, Dribble, Stall, endless
 
 SLOW = b"Subject: slow\r\n\r\n" + b"".join(b"line %04d of it\r\n" % n for n in range(700))
 ONES = (b"Subject: a\r\n\r\na\r\n", b"Subject: b\r\n\r\nb\r\n")

@@ -1,8 +1,8 @@
 """TLS: who the peer is, how strong the connection is, and how it ends."""
 import ssl
 
+from actions import Close, Dribble, Flood, Handshake, Hangup, Openssl, Pause, endless
 from bad import ALL, CLOSED, TAGGED_OK, WHOLE, Bad
-from server import Close, Dribble, Flood, Handshake, Hangup, Openssl, Pause, endless
 
 NAME = "mail.lab.test"
 ALERT = b"\x15\x03\x03\x00\x02\x01"  # a warning; its number follows

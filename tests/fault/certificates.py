@@ -1,6 +1,5 @@
 """Certificates of every wrong kind: who would be deceived by them has lost the password."""
 import base64
-import os
 import subprocess
 import textwrap
 

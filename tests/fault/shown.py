@@ -8,9 +8,10 @@ import re
 import signal
 import time
 
+from actions import HONEST, Ask, Echo, Handshake, Hangup, Stall
 from lab import NAME, SECRET, wait_for
 from runner import case
-from server import (HONEST, Ask, Echo, Handshake, Hangup, ImapServer, Pop3Server, Stall)
+from server import ImapServer, Pop3Server
 
 CLASSES = {"imap": ImapServer, "pop3": Pop3Server}
 MAIL = [b"Subject: a\r\n\r\na\r\n", b"Subject: b\r\n\r\nb\r\n"]
@@ -26,8 +27,8 @@ def one_account(lab, home, server, name, **keys):
 
 # ---- the terminal --------------------------------------------------------------------------------
 
-STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-                    "\ufffd]")
+STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+                    "\ufeff\ufffd]")
 SIGNS = ("\x1b]0;owned\x07", "\x1b[31m", "\x08", "\x7f", "\u009b31m", "\u0085", "\u202e", "\u2066",
          "\u2069", "\u200f", "\u2028", "\u061c", "\ufeff", "\u200b")
 EVIL = "".join(SIGNS).encode() + b"\x9b31m\xff\xc0\x80\xed\xa0\x80 mark"
@@ -50,7 +51,8 @@ PLACES = [
     ("imap", "AUTHENTICATE", [b"+ " + EVIL + b"\r\n", Stall()]),
     ("imap", "SELECT", [ALERT, NO]),
     ("imap", "SELECT", [BYE, Hangup()]),
-    ("imap", "SELECT", [b"* " + EVIL + b" (\r\n", b"* 1 FETCH (X {5}\r\n\x1b\x07\x9b\x00\x01)\r\n", HONEST]),
+    ("imap", "SELECT", [b"* " + EVIL + b" (\r\n",
+                        b"* 1 FETCH (X {5}\r\n\x1b\x07\x9b\x00\x01)\r\n", HONEST]),
     ("imap", "list", [ALERT, b"* LIST (" + EVIL + b') "/" {%d}\r\n%s\r\n' % (len(EVIL), EVIL),
                       b'* STATUS "' + EVIL + b'" (UIDNEXT 5)\r\n', HONEST]),
     ("imap", "body 1", [NO]),
@@ -106,7 +108,8 @@ def hostile_text_cannot_steer_a_terminal(lab, home, index, protocol, step):
 
 @case(each=["issuer", "name"])
 def hostile_certificate_cannot_steer_a_terminal(lab, home, where):
-    with ImapServer(lab.certificates, MAIL, {"handshake": [Handshake("steering-" + where)]}) as server:
+    answers = {"handshake": [Handshake("steering-" + where)]}
+    with ImapServer(lab.certificates, MAIL, answers) as server:
         one_account(lab, home, server, "lee", tls={"server_name": NAME})
         for command in COMMANDS:
             result = home.run(*command, timeout=20)
@@ -123,7 +126,8 @@ cat /proc/$PPID/environ >>"$HOME/parent" 2>/dev/null
 """
 CHALLENGE = b"<1896.697170952@lab.test>"
 TOKENS = ("XOAUTH2", "OAUTHBEARER")
-MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "login-command", *TOKENS)
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "login-command",
+              *TOKENS)
 TOKEN = "ya29.t0ken-_0123456789abcdef"
 
 
