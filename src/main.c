@@ -29,6 +29,7 @@ static const struct command {
     {"check", cmd_check, true, "read the configuration and report every mistake"},
     {"test", cmd_test, false,
      "connect, encrypt, log in, show what a poll would do; change nothing"},
+    {"state", cmd_state, false, "look at what is remembered, and mend it"},
 };
 
 static void usage(FILE *out)
@@ -154,12 +155,13 @@ static int run(const struct command *command, struct cmd_options *options)
 
 int main(int argc, char **argv)
 {
-	enum { OPTION_JSON = 256, OPTION_TRACE, OPTION_HELP, OPTION_VERSION };
+	enum { OPTION_JSON = 256, OPTION_TRACE, OPTION_ALL, OPTION_HELP, OPTION_VERSION };
 	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
 					      {"quiet", no_argument, NULL, 'q'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {"json", no_argument, NULL, OPTION_JSON},
 					      {"trace", no_argument, NULL, OPTION_TRACE},
+					      {"all", no_argument, NULL, OPTION_ALL},
 					      {"help", no_argument, NULL, OPTION_HELP},
 					      {"version", no_argument, NULL, OPTION_VERSION},
 					      {NULL, 0, NULL, 0}};
@@ -189,6 +191,9 @@ int main(int argc, char **argv)
 		case OPTION_TRACE:
 			options.trace = true;
 			break;
+		case OPTION_ALL:
+			options.all = true;
+			break;
 		case 'h':
 		case OPTION_HELP:
 			usage(stdout);
@@ -207,6 +212,8 @@ int main(int argc, char **argv)
 	command = find_command(argv[optind]);
 	if (!command)
 		return usage_error("there is no such command: ", argv[optind]);
+	if (options.all && command->run != cmd_state)
+		return usage_error("--all belongs to state; no account named means all", "");
 	if (options.quiet && options.verbosity)
 		return usage_error("-q and -v contradict each other", "");
 	options.names = (const char *const *)argv + optind + 1;

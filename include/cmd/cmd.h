@@ -5,6 +5,7 @@
 #define MAILHAUL_CMD_CMD_H
 
 #include "config/config.h"
+#include "state/state.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@ struct cmd_options {
 	unsigned verbosity;
 	bool json;
 	bool trace;
+	bool all;		  /* --all, which "state" alone knows */
 	const char *const *names; /* accounts that were named; NULL at the end */
 };
 
@@ -22,10 +24,16 @@ struct cmd_options {
 bool cmd_accounts(const struct cmd_options *options, const struct config *config,
 		  const struct config_account ***array_r, size_t *count_r, struct err *err);
 
+/* The account that collects a mailbox; NULL: none of the configuration does. Where several share a
+ * login, with other mailboxes each, the one that names it, or else the first. */
+const struct config_account *cmd_account_of(const struct config *config,
+					    const struct state_key *key);
+
 /* Each takes a loaded configuration and gives the exit code. */
 int cmd_poll(const struct cmd_options *options, const struct config *config);
 int cmd_test(const struct cmd_options *options, const struct config *config);
 int cmd_status(const struct cmd_options *options, const struct config *config);
 int cmd_check(const struct cmd_options *options, const struct config *config);
+int cmd_state(const struct cmd_options *options, const struct config *config);
 
 #endif

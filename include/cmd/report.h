@@ -8,6 +8,8 @@
 #include "cmd/cmd.h"
 #include "session/session.h"
 
+#include <jansson.h>
+
 /* A mistake or warning in the configuration; in text on stderr. */
 void report_mistake(const struct cmd_options *options, const struct config_mistake *mistake);
 
@@ -29,5 +31,11 @@ void report_test(const struct cmd_options *options, const struct config_account 
 /* One account's row of "status"; counts are rows in each state over all its mailboxes. */
 void report_status(const struct cmd_options *options, const struct config_account *account,
 		   const struct state_visit *visit, const uint64_t counts[STATE_IS_END]);
+
+/* For the commands that print by themselves: an object gets its version, is printed as one line and
+ * freed; a time in UTC, null for 0; how long ago a time was, "never" for 0, in out. */
+void report_object(json_t *object);
+json_t *report_time(int64_t at);
+const char *report_ago(char *out, size_t size, int64_t then, int64_t now);
 
 #endif

@@ -14,6 +14,7 @@ struct visits_params {
 	const struct cmd_options *options;
 	const struct config *config;
 	bool look_only;
+	bool mark_all; /* account.h */
 	/* One account's outcome, before it is recorded in "after". */
 	void (*on_outcome)(struct visits *visits, const struct config_account *account,
 			   const struct session_report *report, const struct state_visit *before,

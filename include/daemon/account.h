@@ -21,6 +21,7 @@ struct state *account_state(struct account_shared *shared);
 
 struct account_visit {
 	bool look_only;
+	bool mark_all; /* fetch, deliver and remove nothing: what is there counts as known */
 	bool retry_now;
 	void (*on_progress)(void *ctx, struct session *session,
 			    const struct collect_counts *counts);

@@ -35,6 +35,16 @@ bool box_place(struct box *box, const char *name, struct err *err);
  */
 bool box_find(struct box *box, const char *name, enum sink_where *where_r, struct err *err);
 
+/* The path of a letter in new/, or in cur/ under any flags, to be freed; NULL if it is in neither.
+ */
+bool box_locate(struct box *box, const char *name, char **path_r, struct err *err);
+
+/* Renames a letter from there back to where letters wait, under its own name, never over another
+ * one; or removes it there. box_settle() makes both durable; removing flushes by itself. A letter
+ * that is not there is a failure to move it, and none to remove it. */
+bool box_take_back(struct box *box, const char *name, struct err *err);
+bool box_remove(struct box *box, const char *name, struct err *err);
+
 /* As in struct sink_ops. */
 bool box_strays(struct box *box, const char *mark, void (*stray)(void *ctx, const char *name),
 		void *ctx, struct err *err);

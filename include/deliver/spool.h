@@ -29,6 +29,16 @@ bool spool_strays(struct spool *spool, const char *mark, void (*stray)(void *ctx
 bool spool_discard(struct spool *spool, const char *name, struct err *err);
 bool spool_quarantine(struct spool *spool, const char *name, struct err *err);
 
+/* The path of a letter in the quarantine, to be freed; NULL if it is not there. */
+bool spool_quarantined(struct spool *spool, const char *name, char **path_r, struct err *err);
+
+/* Takes a letter back from the quarantine into the spool, durably. Its row must say so before: a
+ * letter in the spool that no row knows is removed by the next visit. */
+bool spool_take_back(struct spool *spool, const char *name, struct err *err);
+
+/* Removes a letter from the quarantine, durably. No letter there is no failure. */
+bool spool_drop(struct spool *spool, const char *name, struct err *err);
+
 /* Opens a letter for reading; -1 on failure. */
 int spool_read(struct spool *spool, const char *name, struct err *err);
 

@@ -17,6 +17,7 @@ struct header_facts {
 	struct buf date;
 	struct buf from;
 	struct buf return_path;
+	struct buf subject;
 };
 
 struct header_scan;

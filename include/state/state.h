@@ -28,6 +28,9 @@ struct state;
 struct state *state_open(const char *directory, struct err *err);
 void state_free(struct state **state);
 
+/* The same, but makes no file where there is none: NULL with ERR_NONE. */
+struct state *state_open_existing(const char *directory, struct err *err);
+
 /* Random, made when the file was created; STATE_IDENTITY digits. */
 const char *state_identity(const struct state *state);
 const char *state_directory(const struct state *state);
@@ -82,6 +85,9 @@ enum state_is {
 	STATE_IS_END
 };
 #define STATE_MASK(is) (1U << (is))
+
+/* A word for people and JSON: "delivered", "waiting" ... NULL for what is no state. */
+const char *state_is_name(enum state_is is);
 
 struct state_row {
 	const char *key; /* of the message, as the source gives it */
@@ -186,6 +192,30 @@ bool state_gone(struct state *state, int64_t mailbox, uint32_t validity, const c
  * quarantine; or all rows of a mailbox. */
 bool state_forget_gone(struct state *state, int64_t mailbox, int64_t before, struct err *err);
 bool state_forget_all(struct state *state, int64_t mailbox, struct err *err);
+
+/* Forgets all rows of a mailbox that have no letter: not the unfinished, nor those in quarantine.
+ */
+bool state_forget_settled(struct state *state, int64_t mailbox, struct err *err);
+
+/* Adds the row, unless there is one of (mailbox, validity, key); added_r tells. */
+bool state_add(struct state *state, int64_t mailbox, uint32_t validity, const struct state_row *row,
+	       bool *added_r, struct err *err);
+
+/* Adds a SKIPPED row for each UID from this one up to, and without, that one that has no row. */
+bool state_add_skipped(struct state *state, int64_t mailbox, uint32_t validity, uint32_t from,
+		       uint32_t to, int64_t now, struct err *err);
+
+/* As state_mailbox(), but part of the transaction that was begun. */
+bool state_add_mailbox(struct state *state, const struct state_key *key,
+		       struct state_mailbox *mailbox_r, struct err *err);
+
+/* Removes the entry of a mailbox that has no rows, and that of its account if it was the last. */
+bool state_drop_mailbox(struct state *state, const struct state_mailbox *mailbox, struct err *err);
+
+/* Gives an account, with all that is known of it, another user and host; fails if those have an
+ * entry. */
+bool state_move_account(struct state *state, int64_t account, const char *user, const char *host,
+			struct err *err);
 
 /* The mailbox's begun and checked. */
 bool state_put_checked(struct state *state, int64_t mailbox, int64_t begun, int64_t checked,

@@ -6,6 +6,7 @@
  *     state_db.c     the schema and its migration, statements, errors
  *     state_read.c   reading, on the loop
  *     state_write.c  writing, on the committer's thread
+ *     state_mend.c   the same, for a person who mends what is remembered
  */
 #ifndef MAILHAUL_STATE_STATE_DB_H
 #define MAILHAUL_STATE_STATE_DB_H
@@ -40,6 +41,15 @@ enum state_statement {
 	STATE_WRITE_MAILDIR,
 	STATE_WRITE_RENAME,
 	STATE_WRITE_ADOPT,
+	STATE_MEND_FIND,
+	STATE_MEND_ACCOUNT,
+	STATE_MEND_MAILBOX,
+	STATE_MEND_ADD,
+	STATE_MEND_SKIPPED,
+	STATE_MEND_FORGET,
+	STATE_MEND_DROP_MAILBOX,
+	STATE_MEND_DROP_ACCOUNT,
+	STATE_MEND_MOVE,
 	STATE_STATEMENTS
 };
 
@@ -80,5 +90,11 @@ bool state_db_read_ended(const struct state *state, sqlite3_stmt *stmt, int got,
 /* NULL is bound, and read, as "". */
 void state_db_bind_text(sqlite3_stmt *stmt, int at, const char *text);
 const char *state_db_text(sqlite3_stmt *stmt, int column);
+
+/* A mailbox as the statements that find one give it; a row bound as those that write one want it.
+ */
+void state_db_read_mailbox(sqlite3_stmt *stmt, struct state_mailbox *mailbox_r);
+void state_db_bind_row(sqlite3_stmt *stmt, int64_t mailbox, uint32_t validity,
+		       const struct state_row *row);
 
 #endif

@@ -3,7 +3,9 @@
  */
 #include "cmd/cmd.h"
 
+#include "daemon/account.h"
 #include "util/mem.h"
+#include "util/str.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,4 +42,34 @@ bool cmd_accounts(const struct cmd_options *options, const struct config *config
 	*array_r = array;
 	*count_r = count;
 	return true;
+}
+
+static bool key_of(const struct config_account *account, const struct state_key *key)
+{
+	return !strcmp(account_protocol(account), key->protocol) &&
+	       !strcmp(account->user, key->user) && str_same(account->host, key->host);
+}
+
+static bool names_mailbox(const struct config_account *account, const char *mailbox)
+{
+	for (char *const *name = account->mailboxes; *name; name++)
+		if (!strcmp(*name, mailbox))
+			return true;
+	return false;
+}
+
+const struct config_account *cmd_account_of(const struct config *config,
+					    const struct state_key *key)
+{
+	const struct config_account *found = NULL;
+
+	for (unsigned i = 0; i < config->count; i++) {
+		const struct config_account *account = config->accounts[i];
+
+		if (!key_of(account, key))
+			continue;
+		if (!found || (account->mailboxes && names_mailbox(account, key->mailbox)))
+			found = account;
+	}
+	return found;
 }

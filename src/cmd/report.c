@@ -540,3 +540,20 @@ void report_status(const struct cmd_options *options, const struct config_accoun
 	else
 		status_text(account, visit, counts);
 }
+
+/* ---- for the other commands ---- */
+
+void report_object(json_t *object)
+{
+	print_json(object);
+}
+
+json_t *report_time(int64_t at)
+{
+	return json_time(at);
+}
+
+const char *report_ago(char *out, size_t size, int64_t then, int64_t now)
+{
+	return ago(out, size, then, now);
+}

@@ -104,6 +104,7 @@ static void on_end(void *ctx, struct session *session)
 static bool start(struct visits *visits, struct visit *visit)
 {
 	struct account_visit how = {.look_only = visits->params.look_only,
+				    .mark_all = visits->params.mark_all,
 				    .retry_now = *visits->params.options->names != NULL,
 				    .on_progress = on_progress,
 				    .on_outcome = on_outcome,

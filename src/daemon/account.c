@@ -254,6 +254,8 @@ struct session *account_begin(struct account_shared *shared, const struct config
 	while (names[count])
 		count++;
 	mailboxes = mem_new(count, sizeof *mailboxes);
+	if (visit->mark_all)
+		(void)err_set(&trouble, ERR_INTERNAL, "no visit marks what is on the server");
 	for (size_t i = 0; i < count; i++) {
 		mailboxes[i].name = names[i];
 		if (!visit->look_only && !trouble.kind)

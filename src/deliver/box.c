@@ -321,6 +321,96 @@ bool box_place(struct box *box, const char *name, struct err *err)
 	return true;
 }
 
+/* ---- letters in place ---- */
+
+struct searching {
+	const char *name;
+	char *file; /* its whole name, once it is found */
+};
+
+static void search_each(void *ctx, const char *name)
+{
+	struct searching *s = ctx;
+	size_t len = base_length(s->name);
+
+	if (!s->file && base_length(name) == len && !strncmp(name, s->name, len))
+		s->file = mem_copy(name);
+}
+
+/* The directory it stands in and its name there; *file_r NULL if it stands in neither. */
+static bool search(struct box *box, const char *name, bool *in_cur_r, char **file_r,
+		   struct err *err)
+{
+	struct searching s = {.name = name};
+	bool there;
+
+	*in_cur_r = false;
+	*file_r = NULL;
+	if (!name_good(name, err) || !stands(box->new, box->new_path, name, &there, err))
+		return false;
+	if (there) {
+		*file_r = mem_copy(name);
+		return true;
+	}
+	if (!read_names(box->new, box->new_path, search_each, &s, err))
+		return false;
+	*in_cur_r = !s.file;
+	if (!s.file && !read_names(box->cur, box->cur_path, search_each, &s, err))
+		return false;
+	*file_r = s.file;
+	return true;
+}
+
+bool box_locate(struct box *box, const char *name, char **path_r, struct err *err)
+{
+	bool in_cur;
+	char *file;
+
+	*path_r = NULL;
+	if (!search(box, name, &in_cur, &file, err))
+		return false;
+	if (file)
+		*path_r = mem_printf("%s/%s", in_cur ? box->cur_path : box->new_path, file);
+	free(file);
+	return true;
+}
+
+bool box_take_back(struct box *box, const char *name, struct err *err)
+{
+	bool in_cur;
+	char *file;
+	int sys;
+
+	if (!search(box, name, &in_cur, &file, err))
+		return false;
+	sys = file ? box_move(in_cur ? box->cur : box->new, file, box->waiting, name) : ENOENT;
+	free(file);
+	names_forget(box);
+	return !sys || err_sys(err, ERR_MAIL, sys, "cannot move letter %s from %s to %s", name,
+			       in_cur ? box->cur_path : box->new_path, box->waiting_path);
+}
+
+bool box_remove(struct box *box, const char *name, struct err *err)
+{
+	const char *path;
+	bool in_cur;
+	char *file;
+	int sys = 0;
+	int directory;
+
+	if (!search(box, name, &in_cur, &file, err))
+		return false;
+	directory = in_cur ? box->cur : box->new;
+	path = in_cur ? box->cur_path : box->new_path;
+	if (file && unlinkat(directory, file, 0) && errno != ENOENT)
+		sys = errno;
+	free(file);
+	names_forget(box);
+	if (sys)
+		return err_sys(err, ERR_MAIL, sys, "cannot remove letter %s from %s", name, path);
+	return disk_flush_directory(directory, path, err);
+}
+
 struct straying {
 	const char *mark;
 	void (*stray)(void *ctx, const char *name);

@@ -119,6 +119,28 @@ bool spool_quarantine(struct spool *spool, const char *name, struct err *err)
 	return true;
 }
 
+bool spool_quarantined(struct spool *spool, const char *name, char **path_r, struct err *err)
+{
+	return box_locate(spool->box, name, path_r, err);
+}
+
+bool spool_take_back(struct spool *spool, const char *name, struct err *err)
+{
+	crash_point("spool-take-back");
+	if (!box_take_back(spool->box, name, err))
+		return false;
+	crash_point("spool-taken-back");
+	return box_settle(spool->box, err);
+}
+
+bool spool_drop(struct spool *spool, const char *name, struct err *err)
+{
+	if (!box_remove(spool->box, name, err))
+		return false;
+	crash_point("spool-dropped");
+	return true;
+}
+
 int spool_read(struct spool *spool, const char *name, struct err *err)
 {
 	int fd = openat(spool_directory(spool), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

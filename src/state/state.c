@@ -11,9 +11,11 @@
 #include "state/state_files.h"
 #include "util/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool read_identity(struct state *state, struct err *err)
 {
@@ -32,21 +34,44 @@ static bool read_identity(struct state *state, struct err *err)
 	return got == SQLITE_OK;
 }
 
-struct state *state_open(const char *directory, struct err *err)
+static struct state *state_new(const char *directory)
 {
 	struct state *state = mem_new(1, sizeof *state);
 
-	/* The library's own accounting costs a lock at every allocation. */
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	state->directory = mem_copy(directory);
 	state->path = mem_printf("%s/state.db", directory);
-	if (!state_make_files(directory, state->path, err) ||
-	    !state_db_open(state, &state->writer, err) ||
-	    !state_db_schema(state, state->writer, err) ||
-	    !state_db_open(state, &state->reader, err) ||
-	    /* Moving the log into the file is work for the committer's thread alone. */
-	    !state_db_execute(state, state->reader, "PRAGMA wal_autocheckpoint = 0", err) ||
-	    !read_identity(state, err))
+	return state;
+}
+
+static bool open_file(struct state *state, struct err *err)
+{
+	/* The library's own accounting costs a lock at every allocation. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	return state_make_files(state->directory, state->path, err) &&
+	       state_db_open(state, &state->writer, err) &&
+	       state_db_schema(state, state->writer, err) &&
+	       state_db_open(state, &state->reader, err) &&
+	       /* Moving the log into the file is work for the committer's thread alone. */
+	       state_db_execute(state, state->reader, "PRAGMA wal_autocheckpoint = 0", err) &&
+	       read_identity(state, err);
+}
+
+struct state *state_open(const char *directory, struct err *err)
+{
+	struct state *state = state_new(directory);
+
+	if (!open_file(state, err))
+		state_free(&state);
+	return state;
+}
+
+struct state *state_open_existing(const char *directory, struct err *err)
+{
+	struct state *state = state_new(directory);
+	struct stat st;
+
+	err_clear(err);
+	if ((lstat(state->path, &st) && errno == ENOENT) || !open_file(state, err))
 		state_free(&state);
 	return state;
 }
@@ -77,17 +102,21 @@ const char *state_directory(const struct state *state)
 	return state->directory;
 }
 
-/* ---- mailboxes ---- */
-
-static void read_columns(sqlite3_stmt *stmt, struct state_mailbox *mailbox_r)
+const char *state_is_name(enum state_is is)
 {
-	*mailbox_r = (struct state_mailbox){.account = sqlite3_column_int64(stmt, 0),
-					    .id = sqlite3_column_int64(stmt, 1),
-					    .validity = (uint32_t)sqlite3_column_int64(stmt, 2),
-					    .next = (uint32_t)sqlite3_column_int64(stmt, 3),
-					    .begun = sqlite3_column_int64(stmt, 4),
-					    .checked = sqlite3_column_int64(stmt, 5)};
+	static const char *const names[STATE_IS_END] = {[STATE_TAKEN] = "taken",
+							[STATE_HANDED] = "handed",
+							[STATE_DELIVERED] = "delivered",
+							[STATE_REMOVED] = "removed",
+							[STATE_SKIPPED] = "skipped",
+							[STATE_WAITING] = "waiting",
+							[STATE_QUARANTINED] = "quarantined",
+							[STATE_OVERSIZE] = "oversize"};
+
+	return is < STATE_IS_END ? names[is] : NULL;
 }
+
+/* ---- mailboxes ---- */
 
 bool state_known_mailbox(struct state *state, const struct state_key *key, bool *found_r,
 			 struct state_mailbox *mailbox_r, struct err *err)
@@ -101,7 +130,7 @@ bool state_known_mailbox(struct state *state, const struct state_key *key, bool 
 	got = sqlite3_step(stmt);
 	*found_r = got == SQLITE_ROW;
 	if (*found_r)
-		read_columns(stmt, mailbox_r);
+		state_db_read_mailbox(stmt, mailbox_r);
 	return state_db_read_ended(state, stmt, got, err);
 }
 
@@ -122,7 +151,7 @@ bool state_mailboxes(struct state *state, const struct state_key *account,
 	while ((got = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct state_mailbox mailbox;
 
-		read_columns(stmt, &mailbox);
+		state_db_read_mailbox(stmt, &mailbox);
 		if (!each(ctx,
 			  &(struct state_key){.protocol = state_db_text(stmt, 6),
 					      .user = state_db_text(stmt, 7),

@@ -86,6 +86,16 @@ _Static_assert(STATE_IS_END == 9 && (STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_
 #define SETTLED_ROWS(state)                                                                        \
 	" UNION ALL " ROWS_BY("settled") SETTLED " AND state = " state " AND ?2 & (1 << " state ")"
 
+#define FIND_MAILBOX                                                                               \
+	"SELECT account.id, mailbox.id, validity, next, begun, checked"                            \
+	" FROM account JOIN mailbox ON mailbox.account = account.id"                               \
+	" WHERE protocol = ?1 AND user = ?2 AND host = ?3 AND name = ?4"
+#define ADD_ACCOUNT "INSERT OR IGNORE INTO account (protocol, user, host) VALUES (?1, ?2, ?3)"
+#define ADD_MAILBOX                                                                                \
+	"INSERT OR IGNORE INTO mailbox (account, name) SELECT id, ?4 FROM account"                 \
+	" WHERE protocol = ?1 AND user = ?2 AND host = ?3"
+#define ROW_VALUES " INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+
 static const char *const statements[STATE_STATEMENTS] = {
     [STATE_READ_FIND] =
 	"SELECT " COLUMNS " FROM message WHERE mailbox = ?1 AND validity = ?2 AND key = ?3",
@@ -110,19 +120,14 @@ static const char *const statements[STATE_STATEMENTS] = {
 	" auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
 	" passed_over FROM account WHERE protocol = ?1 AND user = ?2 AND host = ?3",
     [STATE_READ_MAILDIR] = "SELECT identity FROM maildir WHERE path = ?1",
-    [STATE_READ_MAILBOX] = "SELECT account.id, mailbox.id, validity, next, begun, checked"
-			   " FROM account JOIN mailbox ON mailbox.account = account.id"
-			   " WHERE protocol = ?1 AND user = ?2 AND host = ?3 AND name = ?4",
+    [STATE_READ_MAILBOX] = FIND_MAILBOX,
     [STATE_READ_MAILBOXES] = "SELECT account.id, mailbox.id, validity, next, begun, checked,"
 			     " protocol, user, host, name FROM account JOIN mailbox"
 			     " ON mailbox.account = account.id WHERE ?1 = '' OR"
 			     " (protocol = ?1 AND user = ?2 AND host = ?3) ORDER BY mailbox.id",
-    [STATE_ADD_ACCOUNT] =
-	"INSERT OR IGNORE INTO account (protocol, user, host) VALUES (?1, ?2, ?3)",
-    [STATE_ADD_MAILBOX] = "INSERT OR IGNORE INTO mailbox (account, name) SELECT id, ?4 FROM account"
-			  " WHERE protocol = ?1 AND user = ?2 AND host = ?3",
-    [STATE_WRITE_PUT] = "INSERT OR REPLACE INTO message VALUES"
-			" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [STATE_ADD_ACCOUNT] = ADD_ACCOUNT,
+    [STATE_ADD_MAILBOX] = ADD_MAILBOX,
+    [STATE_WRITE_PUT] = "INSERT OR REPLACE" ROW_VALUES,
     [STATE_WRITE_MARK] = "UPDATE message SET state = ?4, changed = ?5,"
 			 " gone = CASE WHEN ?4 = 4 THEN ?5 ELSE gone END"
 			 " WHERE mailbox = ?1 AND validity = ?2 AND key = ?3",
@@ -143,6 +148,20 @@ static const char *const statements[STATE_STATEMENTS] = {
 	" warned = ?10, error_kind = ?11, error = ?12, encryption = ?13,"
 	" mechanism = ?14, passed_over = ?15 WHERE id = ?1",
     [STATE_WRITE_MAILDIR] = "INSERT OR REPLACE INTO maildir VALUES (?1, ?2)",
+    [STATE_MEND_FIND] = FIND_MAILBOX,
+    [STATE_MEND_ACCOUNT] = ADD_ACCOUNT,
+    [STATE_MEND_MAILBOX] = ADD_MAILBOX,
+    [STATE_MEND_ADD] = "INSERT OR IGNORE" ROW_VALUES,
+    [STATE_MEND_SKIPPED] =
+	"WITH RECURSIVE uid (n) AS (SELECT ?3 WHERE ?3 < ?4 UNION ALL"
+	" SELECT n + 1 FROM uid WHERE n + 1 < ?4) INSERT OR IGNORE INTO message"
+	" SELECT ?1, ?2, CAST(n AS TEXT), 5, ?5, ?5, 0, 0, '', '', 0, 0, 0 FROM uid",
+    [STATE_MEND_FORGET] = "DELETE FROM message WHERE mailbox = ?1 AND " SETTLED " AND state != 7",
+    [STATE_MEND_DROP_MAILBOX] = "DELETE FROM mailbox WHERE id = ?1"
+				" AND NOT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1)",
+    [STATE_MEND_DROP_ACCOUNT] = "DELETE FROM account WHERE id = ?1"
+				" AND NOT EXISTS (SELECT 1 FROM mailbox WHERE account = ?1)",
+    [STATE_MEND_MOVE] = "UPDATE account SET user = ?2, host = ?3 WHERE id = ?1",
 };
 
 /* ---- errors ---- */
@@ -220,6 +239,34 @@ const char *state_db_text(sqlite3_stmt *stmt, int column)
 	return text ? (const char *)text : "";
 }
 
+void state_db_read_mailbox(sqlite3_stmt *stmt, struct state_mailbox *mailbox_r)
+{
+	*mailbox_r = (struct state_mailbox){.account = sqlite3_column_int64(stmt, 0),
+					    .id = sqlite3_column_int64(stmt, 1),
+					    .validity = (uint32_t)sqlite3_column_int64(stmt, 2),
+					    .next = (uint32_t)sqlite3_column_int64(stmt, 3),
+					    .begun = sqlite3_column_int64(stmt, 4),
+					    .checked = sqlite3_column_int64(stmt, 5)};
+}
+
+void state_db_bind_row(sqlite3_stmt *stmt, int64_t mailbox, uint32_t validity,
+		       const struct state_row *row)
+{
+	sqlite3_bind_int64(stmt, 1, mailbox);
+	sqlite3_bind_int64(stmt, 2, validity);
+	state_db_bind_text(stmt, 3, row->key);
+	sqlite3_bind_int(stmt, 4, (int)row->is);
+	sqlite3_bind_int64(stmt, 5, row->taken);
+	sqlite3_bind_int64(stmt, 6, row->changed);
+	sqlite3_bind_int64(stmt, 7, row->attempts);
+	sqlite3_bind_int64(stmt, 8, row->next_try);
+	state_db_bind_text(stmt, 9, row->name);
+	state_db_bind_text(stmt, 10, row->mark);
+	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)row->octets);
+	sqlite3_bind_int64(stmt, 12, row->date);
+	sqlite3_bind_int64(stmt, 13, row->gone);
+}
+
 /* Runs a statement that gives no rows, and lets go of what was bound. */
 bool state_db_run(struct state *state, enum state_statement which, struct err *err)
 {
@@ -236,8 +283,8 @@ bool state_db_run(struct state *state, enum state_statement which, struct err *e
 /* Ends a reading whose last step gave "got"; what failed is asked for before the reset. */
 bool state_db_read_ended(const struct state *state, sqlite3_stmt *stmt, int got, struct err *err)
 {
-	bool ok =
-	    got == SQLITE_ROW || got == SQLITE_DONE || state_db_fail(state, state->reader, err);
+	bool ok = got == SQLITE_ROW || got == SQLITE_DONE ||
+		  state_db_fail(state, sqlite3_db_handle(stmt), err);
 
 	sqlite3_reset(stmt);
 	return ok;

@@ -42,20 +42,11 @@ static sqlite3_stmt *for_message(struct state *state, enum state_statement which
 bool state_put(struct state *state, int64_t mailbox, uint32_t validity, const struct state_row *row,
 	       struct err *err)
 {
-	sqlite3_stmt *stmt = for_message(state, STATE_WRITE_PUT, mailbox, validity, row->key, err);
+	sqlite3_stmt *stmt = state_db_statement(state, STATE_WRITE_PUT, err);
 
 	if (!stmt)
 		return false;
-	sqlite3_bind_int(stmt, 4, (int)row->is);
-	sqlite3_bind_int64(stmt, 5, row->taken);
-	sqlite3_bind_int64(stmt, 6, row->changed);
-	sqlite3_bind_int64(stmt, 7, row->attempts);
-	sqlite3_bind_int64(stmt, 8, row->next_try);
-	state_db_bind_text(stmt, 9, row->name);
-	state_db_bind_text(stmt, 10, row->mark);
-	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)row->octets);
-	sqlite3_bind_int64(stmt, 12, row->date);
-	sqlite3_bind_int64(stmt, 13, row->gone);
+	state_db_bind_row(stmt, mailbox, validity, row);
 	return state_db_run(state, STATE_WRITE_PUT, err);
 }
 

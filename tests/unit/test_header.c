@@ -65,6 +65,17 @@ START_TEST(the_four_fields)
 }
 END_TEST
 
+START_TEST(a_subject)
+{
+	static const char text[] = "subject: one\r\n two \r\nSubject: three\r\n\r\n";
+	struct header_scan *scan = header_scan_new();
+
+	ck_assert(!header_scan_feed(scan, text, sizeof text - 1));
+	same(&header_scan_facts(scan)->subject, "one two", "Subject", 0);
+	header_scan_free(&scan);
+}
+END_TEST
+
 START_TEST(the_topmost_wins)
 {
 	SCANS("From: one\r\nFrom: two\r\nDate:\r\nDate: later\r\n\r\n", true, "", "", "one", "");
@@ -303,6 +314,7 @@ int main(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_four_fields);
+	tcase_add_test(tests, a_subject);
 	tcase_add_test(tests, the_topmost_wins);
 	tcase_add_test(tests, folded_fields);
 	tcase_add_test(tests, mixed_line_ends);

@@ -109,6 +109,62 @@ START_TEST(the_quarantine_overwrites_nothing)
 }
 END_TEST
 
+static char *quarantined(const char *name)
+{
+	static char *path;
+
+	free(path);
+	ck_good(spool_quarantined(spool, name, &path, &err));
+	return path;
+}
+
+START_TEST(a_letter_comes_back_from_the_quarantine)
+{
+	ck_good(spool_open(spool, &err));
+	put(at("state/quarantine/new/a"), "a", 0600);
+	put(at("state/quarantine/cur/b,U=3:2,S"), "b", 0600);
+	put(at("state/quarantine/cur/bb:2,"), "other", 0600);
+	ck_assert_str_eq(quarantined("a"), at("state/quarantine/new/a"));
+	ck_assert_str_eq(quarantined("b"), at("state/quarantine/cur/b,U=3:2,S"));
+	ck_assert_ptr_null(quarantined("c"));
+	ck_good(spool_take_back(spool, "a", &err));
+	ck_good(spool_take_back(spool, "b", &err));
+	ck_assert_str_eq(contents(at("state/spool/a")), "a");
+	ck_assert_str_eq(contents(at("state/spool/b")), "b");
+	ck_assert_int_eq(where("b"), SINK_TMP);
+	ck_assert_ptr_null(quarantined("a"));
+	ck_assert_ptr_null(quarantined("b"));
+	ck_fails(spool_take_back(spool, "c", &err), ERR_MAIL, "letter c");
+	/* And goes there again. */
+	ck_good(spool_quarantine(spool, "b", &err));
+	ck_assert_str_eq(quarantined("b"), at("state/quarantine/new/b"));
+	/* Never over another one. */
+	put(at("state/spool/b"), "of old", 0600);
+	ck_fails(spool_take_back(spool, "b", &err), ERR_MAIL, "File exists");
+	ck_assert_str_eq(contents(at("state/spool/b")), "of old");
+	ck_fails(spool_take_back(spool, "../a", &err), ERR_INTERNAL, "no name");
+	ck_assert_ptr_null(quarantined("a"));
+}
+END_TEST
+
+START_TEST(a_letter_is_dropped)
+{
+	ck_good(spool_open(spool, &err));
+	put(at("state/quarantine/new/a"), "a", 0600);
+	put(at("state/quarantine/cur/b:2,S"), "b", 0600);
+	put(at("state/spool/c"), "c", 0600);
+	ck_good(spool_drop(spool, "a", &err));
+	ck_good(spool_drop(spool, "a", &err));
+	ck_good(spool_drop(spool, "b", &err));
+	ck_good(spool_drop(spool, "c", &err));
+	ck_assert(!exists(at("state/quarantine/new/a")));
+	ck_assert(!exists(at("state/quarantine/cur/b:2,S")));
+	ck_assert_str_eq(contents(at("state/spool/c")), "c");
+	ck_fails(spool_drop(spool, "../spool/c", &err), ERR_INTERNAL, "no name");
+	ck_fails(spool_drop(spool, "", &err), ERR_INTERNAL, "no name");
+}
+END_TEST
+
 static int strays;
 
 static void note_stray(void *ctx, const char *name)
@@ -180,6 +236,8 @@ int main(void)
 	tcase_add_test(all, a_letter_waits_and_goes);
 	tcase_add_test(all, the_quarantine_is_a_maildir);
 	tcase_add_test(all, the_quarantine_overwrites_nothing);
+	tcase_add_test(all, a_letter_comes_back_from_the_quarantine);
+	tcase_add_test(all, a_letter_is_dropped);
 	tcase_add_test(all, strays_carry_the_mark);
 	tcase_add_test(all, a_symbolic_link_is_not_followed);
 	tcase_add_test(all, a_file_in_its_place_is_said);
