@@ -72,7 +72,7 @@ def logins(step, ok, no, offer, opened):
             step + " SCRAM-SHA-256": [no]}, 0, "PLAIN", arrives=ALL, offers=both, again=False),
         Bad("SCRAM and PLAIN are refused", {step: [no]}, 77, "refused the login", offers=both,
             never=opened),
-        Bad("nothing that is known", {}, 77, "no password was sent", again=False, unsent=True,
+        Bad("nothing that is known", {}, 77, "nothing secret was sent", again=False, unsent=True,
             offers=offer("GSSAPI", "X-PASSWORD-PLEASE"), keys={"auth": "auto"}, never=opened),
         Bad("login: neither yes nor no", {step: [b"perhaps\r\n", Stall()]}, 76, never=opened,
             offers=scram),
