@@ -256,8 +256,11 @@ class Pipes:
         self.program = program
 
     def sendall(self, octets):
-        self.program.stdin.write(octets)
-        self.program.stdin.flush()
+        try:
+            self.program.stdin.write(octets)
+            self.program.stdin.flush()
+        except (OSError, ValueError):
+            raise Ended from None
 
     def recv(self, count):
         return os.read(self.program.stdout.fileno(), count)
