@@ -226,7 +226,7 @@ class Openssl(Action):
         argv += [re.sub(r"\{(.*)\}", lambda found: made.path("", found.group(1)), word)
                  for word in self.argv]
         helper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL)
+                                  stderr=subprocess.DEVNULL, bufsize=0)
         inner = connect(port)
         threading.Thread(target=relay, args=(wire.socket, inner), daemon=True).start()
         threading.Thread(target=relay, args=(inner, wire.socket), daemon=True).start()
@@ -258,7 +258,6 @@ class Pipes:
     def sendall(self, octets):
         try:
             self.program.stdin.write(octets)
-            self.program.stdin.flush()
         except (OSError, ValueError):
             raise Ended from None
 
@@ -270,7 +269,7 @@ class Pipes:
 
     def close(self):
         self.program.kill()
-        self.program.communicate()
+        self.program.wait()
 
 
 def free_port():
