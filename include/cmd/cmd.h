@@ -25,7 +25,7 @@ bool cmd_accounts(const struct cmd_options *options, const struct config *config
 		  const struct config_account ***array_r, size_t *count_r, struct err *err);
 
 /* The account that collects a mailbox; NULL: none of the configuration does. Where several share a
- * login, with other mailboxes each, the one that names it, or else the first. */
+ * login, with other mailboxes each, the first that means it, or else the first. */
 const struct config_account *cmd_account_of(const struct config *config,
 					    const struct state_key *key);
 

@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 
 #include "daemon/account.h"
+#include "session/pattern.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -50,12 +51,22 @@ static bool key_of(const struct config_account *account, const struct state_key 
 	       !strcmp(account->user, key->user) && str_same(account->host, key->host);
 }
 
-static bool names_mailbox(const struct config_account *account, const char *mailbox)
+/* Only the server knows which mailboxes an attribute means: with one in the list it may be any. */
+static bool means_mailbox(const struct config_account *account, const char *name)
 {
-	for (char *const *name = account->mailboxes; *name; name++)
-		if (!strcmp(*name, mailbox))
-			return true;
-	return false;
+	const char *const *items = account_mailboxes(account);
+	struct pattern_mailbox mailbox = {
+	    .name = name, .served = name, .wire = name, .attributes = "", .delimiter = '/'};
+	bool means = false;
+	size_t count = 0;
+	bool *hits;
+
+	for (; items[count]; count++)
+		means |= pattern_is_attribute(items[count]) && !pattern_takes_away(items[count]);
+	hits = mem_new(count + 1, sizeof *hits);
+	means |= pattern_choose(items, count, &mailbox, true, hits) != PATTERN_NONE;
+	free(hits);
+	return means;
 }
 
 const struct config_account *cmd_account_of(const struct config *config,
@@ -68,7 +79,9 @@ const struct config_account *cmd_account_of(const struct config *config,
 
 		if (!key_of(account, key))
 			continue;
-		if (!found || (account->mailboxes && names_mailbox(account, key->mailbox)))
+		if (means_mailbox(account, key->mailbox))
+			return account;
+		if (!found)
 			found = account;
 	}
 	return found;

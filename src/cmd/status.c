@@ -5,60 +5,66 @@
 #include "cmd/report.h"
 #include "daemon/account.h"
 #include "util/log.h"
+#include "util/mem.h"
 
 #include <stdlib.h>
 
-struct sums {
+struct gather {
 	const struct config *config;
 	const struct config_account *account;
-	struct state *state;
-	uint64_t *counts;
-	struct err *err;
-	bool ok;
+	struct report_mailboxes mailboxes;
+	int64_t *ids;
 };
 
-static bool add_counts(void *ctx, const struct state_key *key, const struct state_mailbox *mailbox)
+static bool add(void *ctx, const struct state_key *key, const struct state_mailbox *mailbox)
 {
-	struct sums *sums = ctx;
-	uint64_t counts[STATE_IS_END] = {0};
+	struct gather *gather = ctx;
+	struct report_mailboxes *to = &gather->mailboxes;
 
-	if (cmd_account_of(sums->config, key) != sums->account)
+	if (cmd_account_of(gather->config, key) != gather->account)
 		return true;
-	sums->ok = state_count(sums->state, mailbox->id, counts, sums->err);
-	for (size_t i = 0; i < STATE_IS_END; i++)
-		sums->counts[i] += counts[i];
-	return sums->ok;
+	to->all = mem_resize(to->all, to->count + 1, sizeof *to->all);
+	gather->ids = mem_resize(gather->ids, to->count + 1, sizeof *gather->ids);
+	to->all[to->count] = (struct report_mailbox){.name = mem_copy(key->mailbox)};
+	gather->ids[to->count++] = mailbox->id;
+	return true;
 }
 
-/* What is known of an account; zeros where there is no state yet. */
-static bool look(struct state *state, const struct config *config,
-		 const struct config_account *account, struct state_visit *visit_r,
-		 uint64_t counts[STATE_IS_END], struct err *err)
+static bool count_rows(struct state *state, struct gather *gather, struct err *err)
 {
-	struct state_key key = {
-	    .protocol = account_protocol(account), .user = account->user, .host = account->host};
-	struct sums sums = {.config = config,
-			    .account = account,
-			    .state = state,
-			    .counts = counts,
-			    .err = err,
-			    .ok = true};
+	struct report_mailboxes *to = &gather->mailboxes;
+	struct state_key key = {.protocol = account_protocol(gather->account),
+				.user = gather->account->user,
+				.host = gather->account->host};
 
-	*visit_r = (struct state_visit){.tried = 0};
-	return !state || (state_visit(state, key.protocol, key.user, key.host, visit_r, err) &&
-			  state_mailboxes(state, &key, add_counts, &sums, err) && sums.ok);
+	if (!state_mailboxes(state, &key, add, gather, err))
+		return false;
+	for (size_t i = 0; i < to->count; i++) {
+		if (!state_count(state, gather->ids[i], to->all[i].counts, err))
+			return false;
+		for (size_t k = 0; k < STATE_IS_END; k++)
+			to->sums[k] += to->all[i].counts[k];
+	}
+	return true;
 }
 
+/* Zeros where there is no state yet. */
 static bool show(const struct cmd_options *options, const struct config *config,
 		 struct state *state, const struct config_account *account, struct err *err)
 {
-	uint64_t counts[STATE_IS_END] = {0};
-	struct state_visit visit;
+	struct gather gather = {.config = config, .account = account};
+	struct state_visit visit = {.tried = 0};
+	bool ok = !state || (state_visit(state, account_protocol(account), account->user,
+					 account->host, &visit, err) &&
+			     count_rows(state, &gather, err));
 
-	if (!look(state, config, account, &visit, counts, err))
-		return false;
-	report_status(options, account, &visit, counts);
-	return true;
+	if (ok)
+		report_status(options, account, &visit, &gather.mailboxes);
+	for (size_t i = 0; i < gather.mailboxes.count; i++)
+		free(gather.mailboxes.all[i].name);
+	free(gather.mailboxes.all);
+	free(gather.ids);
+	return ok;
 }
 
 int cmd_status(const struct cmd_options *options, const struct config *config)

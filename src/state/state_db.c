@@ -125,8 +125,13 @@ static const char *const statements[STATE_STATEMENTS] = {
 			     " protocol, user, host, name FROM account JOIN mailbox"
 			     " ON mailbox.account = account.id WHERE ?1 = '' OR"
 			     " (protocol = ?1 AND user = ?2 AND host = ?3) ORDER BY mailbox.id",
+    [STATE_READ_ACCOUNT] = "SELECT id FROM account WHERE protocol = ?1 AND user = ?2"
+			   " AND host = ?3",
     [STATE_ADD_ACCOUNT] = ADD_ACCOUNT,
     [STATE_ADD_MAILBOX] = ADD_MAILBOX,
+    [STATE_CALL_MAILBOX] = "UPDATE OR IGNORE mailbox SET name = ?4 WHERE name = ?5 AND account ="
+			   " (SELECT id FROM account WHERE protocol = ?1 AND user = ?2"
+			   " AND host = ?3)",
     [STATE_WRITE_PUT] = "INSERT OR REPLACE" ROW_VALUES,
     [STATE_WRITE_MARK] = "UPDATE message SET state = ?4, changed = ?5,"
 			 " gone = CASE WHEN ?4 = 4 THEN ?5 ELSE gone END"

@@ -3,7 +3,8 @@
 Whatever the case, hostile.py checks besides: no credential in clear or to an unverified peer,
 nothing removed that was not delivered, nothing delivered that is not whole, another account goes
 on, messages made visible, little memory, and an honest server afterwards brings the rest, each
-once. More cases: cases_clear (before TLS), cases_tls, cases_login, cases_mail, cases_time.
+once. More cases: cases_clear (before TLS), cases_tls, cases_login, cases_mail,
+cases_mailboxes, cases_time.
 """
 import base64
 import ssl

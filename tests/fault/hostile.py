@@ -20,7 +20,8 @@ sys.dont_write_bytecode = True
 import user  # noqa: E402
 
 TIMEOUT = "3s"
-MODULES = ("cases_time", "cases", "cases_clear", "cases_tls", "cases_login", "cases_mail", "shown")
+MODULES = ("cases_time", "cases", "cases_clear", "cases_tls", "cases_login", "cases_mail",
+           "cases_mailboxes", "shown")
 MEMORY_KB = 32 * 1024  # an honest visit takes some 10 MB
 ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)*\Z", re.I),
                     "pop3": re.compile(rb"((CAPA|STLS|QUIT)\r\n)*\Z", re.I)}
