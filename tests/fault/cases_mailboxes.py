@@ -15,8 +15,8 @@ IMAP = [
         offers=GMAIL, keys=EVERYTHING),
     Bad("LIST: names that are none", {"LIST": [
         '* LIST () "/" "\x1b[31m"', "* LIST () NIL {4}", "a\r\nb", '* LIST () "/" "&AOQ"',
-        '* LIST () "/" "&ABs-"', "* LIST () NIL NIL", "* LIST", HONEST]}, 0, "is left alone because",
-        arrives=ALL, keys={"mailboxes": ["*", "!NIL"]}),
+        '* LIST () "/" "&ABs-"', "* LIST () NIL NIL", "* LIST", HONEST]}, 0,
+        "is left alone because", arrives=ALL, keys={"mailboxes": ["*", "!NIL"]}),
     Bad("LIST: NO", {"LIST": ["{tag} NO not now"]}, 75, "not now", keys=EVERYTHING),
     Bad("LIST: BAD", {"LIST": ["{tag} BAD what"]}, 75, "what", keys=EVERYTHING),
     Bad("LIST: silence", {"LIST": [Stall()]}, 75, "list of mailboxes", keys=EVERYTHING),
@@ -28,8 +28,8 @@ IMAP = [
     Bad("LIST: one line for ever", {"LIST": [Flood(b'* LIST () "/" INBOX\r\n', 100_000_000),
                                             TAGGED_OK]}, (0, 75), arrives=None, keys=EVERYTHING,
         within=60),
-    Bad("LIST: dribble without end", {"LIST": [Dribble(endless(b'* LIST () "/" INBOX\r\n'), 0.05)]},
-        CLOSED, keys=EVERYTHING, within=60),
+    Bad("LIST: dribble without end", {"LIST": [
+        Dribble(endless(b'* LIST () "/" INBOX\r\n'), 0.05)]}, CLOSED, keys=EVERYTHING, within=60),
     Bad("NAMESPACE: nonsense", {"NAMESPACE": [
         '* NAMESPACE ((("x" "y")) ("a") "b" (NIL NIL)) (', "{tag} NO"]}, (0, 76), arrives=None,
         offers="IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS NAMESPACE", keys=EVERYTHING),
