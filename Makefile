@@ -17,7 +17,7 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check \
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates openssl procmail maildrop mutt mandoc systemd check \
                  clang-format
 # Unpacked into build/, not installed: their packages and Dovecot's exclude each other.
 CYRUS         := cyrus-imapd cyrus-pop3d cyrus-common libsasl2-modules libsasl2-modules-sql

@@ -180,9 +180,11 @@ struct imap {
 	bool cancelled;
 	bool bye;
 	bool writable;
-	bool unsorted; /* listed is not in order, or has doubles */
-	bool searched; /* ESEARCH came for the oldest command in flight */
-	bool strayed;  /* a body came that could not be matched to a message */
+	bool unsorted;	/* listed is not in order, or has doubles */
+	uint64_t noted; /* lines of the list */
+	bool useful;	/* the line at hand moves something on */
+	bool searched;	/* ESEARCH came for the oldest command in flight */
+	bool strayed;	/* a body came that could not be matched to a message */
 	char key[16];
 	char code[IMAP_CODE_MAX];
 };

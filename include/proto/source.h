@@ -161,6 +161,9 @@ const struct err *source_err(const struct source *source);
 /* What the engine waits for, for time-outs: "the answer to STARTTLS". Never NULL. */
 const char *source_waiting_for(const struct source *source);
 
+/* How many of the server's octets so far were read over because they moved nothing on. */
+uint64_t source_chatter(const struct source *source);
+
 /* No more octets will come. source_next() then ends in FAILED, unless finish was answered. */
 void source_eof(struct source *source);
 

@@ -49,6 +49,7 @@ struct source {
 	struct buf out;
 	struct buf trace;
 	struct err err;
+	uint64_t chatter; /* octets of the server's that were of no use */
 	bool tracing;
 	bool eof;
 	bool out_secret;

@@ -50,7 +50,8 @@ bool err_sys(struct err *err, enum err_kind kind, int sys, const char *format, .
 /* Puts "context: " in front of the words; returns false. */
 bool err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Notes the words of the server: len octets, made visible. */
+/* Notes the words of the server: len octets, made visible, with the account's secrets cut out
+ * (veil). */
 void err_server(struct err *err, const void *bytes, unsigned long len);
 
 void err_clear(struct err *err);

@@ -392,11 +392,18 @@ enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *
 			*err = tls->failure;
 		return TLS_FAILED;
 	}
-	for (int i = 0; i < WARNINGS_MAX; i++) {
+	for (int warnings = 0; warnings < WARNINGS_MAX;) {
+		size_t waiting = tls->wire_in.len;
+
 		status = gnutls_handshake(tls->session);
+		/* A message of several records, as a long chain of certificates, takes a call for
+		 * each. */
+		if (status == GNUTLS_E_AGAIN && tls->wire_in.len && tls->wire_in.len < waiting)
+			continue;
 		if (status == GNUTLS_E_SUCCESS || status == GNUTLS_E_AGAIN ||
 		    gnutls_error_is_fatal(status))
 			break;
+		warnings++;
 	}
 	if (status == GNUTLS_E_AGAIN)
 		return TLS_MORE;

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CRLF = 2 };
+
 /* ---- what all files use -------------------------------------------------------------------- */
 
 struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words)
@@ -248,7 +250,8 @@ static void on_bye(struct imap *im, const struct imap_line *line)
 		return;
 	snprintf(words, sizeof words, "server ended the session while we waited for %s",
 		 imap_waiting_for(&im->source));
-	err_server(imap_fail(im, ERR_TEMPORARY, words), line->text.bytes, line->text.len);
+	/* With its code: what an ALERT or a referral says in clear is not shown (session). */
+	err_server(imap_fail(im, ERR_TEMPORARY, words), line->raw.bytes, line->raw.len);
 }
 
 /* What holds for every status, tagged or not. */
@@ -313,6 +316,7 @@ static void on_tagged(struct imap *im, const struct imap_line *line)
 static void on_line(struct imap *im, const struct imap_line *line)
 {
 	imap_trace_line(im, IMAP_LINE, line);
+	im->useful = line->form != IMAP_UNTAGGED;
 	if (line->status != IMAP_NO_STATUS)
 		on_status(im, line);
 	if (im->failure.kind != ERR_NONE)
@@ -420,13 +424,16 @@ static bool hear(struct imap *im)
 		return true;
 	case IMAP_LINE:
 		on_line(im, &line);
+		im->source.chatter += im->useful ? 0 : line.raw.len + CRLF;
 		return true;
 	case IMAP_BODY:
 		imap_trace_line(im, what, &line);
 		imap_fetch_part(im, what, &line);
+		im->source.chatter += im->message.taking ? 0 : line.raw.len;
 		return true;
 	case IMAP_OCTETS:
 		imap_fetch_octets(im, &line);
+		im->source.chatter += im->message.taking ? 0 : line.bytes.len;
 		return true;
 	}
 	return true;

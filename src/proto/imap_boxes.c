@@ -77,6 +77,7 @@ static struct imap_box *box_get(struct imap *im, const char *wire, size_t len)
 	box = mem_new(1, sizeof *box + len + 1);
 	memcpy(box->wire, str_is(wire, len, "INBOX") ? "INBOX" : wire, len);
 	HASH_ADD(hh, im->boxes, wire, len, box);
+	im->useful = true;
 	return box;
 }
 
@@ -153,6 +154,7 @@ static void on_status(struct imap *im, const struct imap_line *line)
 	    !text_of(&line->tokens[1], &text, &len) || !len)
 		return;
 	box = box_get(im, text, len);
+	im->useful |= box && !box->told;
 	for (size_t i = 3; box && i + 1 < line->count && line->tokens[i].kind == IMAP_ATOM;
 	     i += 2) {
 		const struct imap_token *name = &line->tokens[i];

@@ -243,12 +243,15 @@ static void end_message(struct imap *im)
 	if (!message->uid && came && imap_is_sent(im, IMAP_STEP_FETCH))
 		im->strayed = true;
 	if (!waits) {
-		if (message->streaming)
+		if (message->streaming) {
+			im->source.chatter += message->octets;
 			refuse(im, 0, "server sent a body that was not asked for");
+		}
 		return;
 	}
 	if (!came)
 		return;
+	im->useful = true;
 	*waits = 1;
 	if (message->streaming)
 		tell_end(im);

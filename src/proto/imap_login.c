@@ -185,7 +185,7 @@ void imap_starttls_answer(struct imap *im, const struct imap_sent *sent,
 	(void)sent;
 	if (line->status != IMAP_OK) {
 		err_server(imap_fail(im, ERR_TLS, "server refused STARTTLS; " ADVICE),
-			   line->text.bytes, line->text.len);
+			   line->raw.bytes, line->raw.len);
 		return;
 	}
 	im->phase = IMAP_HANDSHAKING;

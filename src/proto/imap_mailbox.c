@@ -118,6 +118,7 @@ void imap_list_feed(struct imap *im, struct imap_job *job)
 	job->started = true;
 	im->listed_count = 0;
 	buf_clear(&im->ids);
+	im->noted = 0;
 	im->unsorted = false;
 	if (!job->from)
 		job->from = 1;
@@ -181,7 +182,10 @@ void imap_list_note(struct imap *im, const struct imap_message *message)
 	if (!job || uid < job->from)
 		return;
 	sizes = job->wants & SOURCE_LIST_SIZES;
-	if ((sizes && !message->sized) || !listed_room(im))
+	if (sizes && !message->sized)
+		return;
+	im->useful = im->noted++ < im->exists;
+	if (!listed_room(im))
 		return;
 	if (im->listed_count && im->listed[im->listed_count - 1].uid >= uid)
 		im->unsorted = true;
@@ -194,6 +198,12 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 	(void)sent;
 	if (line->status != IMAP_OK) {
 		imap_done_refused(im);
+		return;
+	}
+	/* From 1 on, "*" at least must have been answered; who believed that nothing is there would
+	 * pass all of it over for ever. Perhaps others have just emptied the mailbox. */
+	if (im->jobs->from == 1 && im->exists && !im->listed_count) {
+		imap_fail(im, ERR_TEMPORARY, "server says that there are messages, and lists none");
 		return;
 	}
 	listed_sort(im);

@@ -99,6 +99,7 @@ void imap_present_note(struct imap *im, uint32_t uid)
 {
 	unsigned char *waits = im->jobs->verb == SOURCE_VERB_PRESENT ? imap_awaited(im, uid) : NULL;
 
+	im->useful |= waits != NULL;
 	if (waits)
 		*waits = 1;
 }
@@ -174,6 +175,7 @@ void imap_esearch(struct imap *im, const struct imap_line *line)
 	snprintf(tag, sizeof tag, "a%u", im->sent[0].tag);
 	if (tokens[3].len != strlen(tag) || memcmp(tokens[3].bytes, tag, tokens[3].len) != 0)
 		return;
+	im->useful = !im->searched;
 	im->searched = true;
 	for (size_t i = 5; i + 1 < line->count; i++)
 		if (imap_token_is(&tokens[i], "ALL") && !note_set(im, &tokens[i + 1])) {

@@ -53,6 +53,11 @@ const char *source_waiting_for(const struct source *source)
 	return source->ops->waiting_for(source);
 }
 
+uint64_t source_chatter(const struct source *source)
+{
+	return source->chatter;
+}
+
 void source_eof(struct source *source)
 {
 	source->eof = true;

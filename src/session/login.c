@@ -11,6 +11,7 @@
 #include "auth/sasl.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/veil.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct login {
 	struct login_params params;
 	struct keyring_wish *wish; /* under way */
 	char *password;		   /* or the token */
+	struct veil *veil;	   /* over it, as long as the server may repeat it */
 	unsigned edition;	   /* of the secret, as the keyring counts */
 	bool asked_again;	   /* for another token */
 	struct loop_timer *soon;   /* tells that no secret is needed */
@@ -89,6 +91,7 @@ static void on_answer(void *ctx, const char *secret, unsigned edition, const str
 		return;
 	}
 	login->password = mem_copy(secret);
+	veil_hide(&login->veil, secret);
 	login->edition = edition;
 	/* The second time the exchange goes on. */
 	memcpy(mechanism, login->mechanism, sizeof mechanism);
@@ -142,6 +145,7 @@ void login_free(struct login **login_p)
 	sasl_free(&login->sasl);
 	mem_free_secret(&login->password);
 	mem_free_secret(&login->initial);
+	veil_lift(&login->veil);
 	mem_wipe(&login->binding, sizeof login->binding);
 	free(login->offered);
 	free(login);
@@ -165,6 +169,7 @@ static void step_work(void *ctx)
 
 static void send_response(struct login *login, struct step *step)
 {
+	veil_hide_response(&login->veil, step->response);
 	if (step->challenge) {
 		source_respond(login->source, step->response);
 	} else if (login->initial_response) {

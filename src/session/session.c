@@ -18,6 +18,7 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/veil.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ struct session {
 	enum session_at at;
 	struct conn *conn;
 	struct loop_timer *watch; /* least progress, in spans of the silence */
-	uint64_t came;		  /* octets, when the span began */
+	uint64_t came;		  /* octets of use, when the span began */
 	bool held;		  /* the server waits for us */
 	bool moved; /* in this span: an answer moved the session on, or we held it up */
 	struct source *source;
@@ -74,9 +75,30 @@ static void note_err(struct session *session, const struct err *err)
 		session->report.err = *err;
 }
 
+/*
+ * Before TLS anybody on the way may have said it: it is no word of the server's, and what is meant
+ * to send people somewhere (ALERT, REFERRAL) is not passed on at all.
+ */
+static void disown(struct err *err)
+{
+	char words[sizeof err->server];
+
+	if (!*err->server)
+		return;
+	memcpy(words, err->server, sizeof words);
+	*err->server = '\0';
+	if (!strcasestr(words, "[ALERT") && !strcasestr(words, "[REFERRAL"))
+		err_set(err, err->kind, "%s (said in clear, by whoever it was: %s)", err->words,
+			words);
+}
+
 static void fail(struct session *session, const struct err *err)
 {
-	note_err(session, err);
+	struct err known = *err;
+
+	if (session->at == SESSION_TALKING && !session->report.connected)
+		disown(&known);
+	note_err(session, &known);
 	end(session);
 }
 
@@ -278,7 +300,7 @@ static void on_ready(struct session *session, const struct source_event *ev)
 	outcome_describe(&session->report.security, session->report.security.mechanism);
 	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
 		 session->report.security.mechanism);
-	buf_text(&session->capabilities, ev->capabilities);
+	veil_cut(&session->capabilities, ev->capabilities, strlen(ev->capabilities));
 	session->report.capabilities = buf_string(&session->capabilities);
 	session->report.warning =
 	    retention_warning(&session->params.retention, session->report.capabilities);
@@ -301,7 +323,11 @@ static void on_mailbox_event(struct session *session, enum source_what what,
 
 static void on_notice(struct session *session, const struct source_event *ev)
 {
-	log_notice("%s: the server says: %s", session->params.account, ev->text);
+	struct buf fit = {0};
+
+	veil_cut(&fit, ev->text, strlen(ev->text));
+	log_notice("%s: the server says: %s", session->params.account, buf_string(&fit));
+	buf_free(&fit);
 }
 
 static void on_auth_done(struct session *session, const struct source_event *ev)
@@ -350,7 +376,9 @@ static void dispatch(struct session *session, enum source_what what, const struc
 	    [SOURCE_NOTICE] = on_notice,
 	};
 
-	if (what != SOURCE_CHUNK && what != SOURCE_NOTICE)
+	/* What a body is, its end shows; that of none is refused. */
+	if (what != SOURCE_BEGIN && what != SOURCE_CHUNK && what != SOURCE_NOTICE &&
+	    (what != SOURCE_REFUSED || ev->number))
 		session->moved = true;
 	if (on[what])
 		on[what](session, ev);
@@ -362,17 +390,22 @@ static void dispatch(struct session *session, enum source_what what, const struc
 		on_mailbox_event(session, what, ev);
 }
 
-/* The dialogue goes to the log line by line; the engine has cut the secrets out of it. */
+/* The dialogue goes to the log line by line. The engine has cut the secrets out of what we say; the
+ * server may repeat them. */
 static void trace(struct session *session)
 {
 	struct buf *dialogue = source_trace(session->source);
+	struct buf fit = {0};
 
 	for (char *line = buf_string(dialogue), *next; *line; line = next) {
 		next = line + strcspn(line, "\n");
 		if (*next)
 			*next++ = '\0';
-		log_line(LOG_LEVEL_TRACE, "%s: %s", session->params.account, line);
+		veil_cut(&fit, line, strlen(line));
+		log_line(LOG_LEVEL_TRACE, "%s: %s", session->params.account, buf_string(&fit));
+		buf_clear(&fit);
 	}
+	buf_free(&fit);
 	buf_clear(dialogue);
 }
 
@@ -468,25 +501,28 @@ static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 }
 
 /*
- * A server that dribbles is never silent. In each span it must send a least number of octets, or
- * something that moves the session on.
+ * A server that dribbles is never silent, nor one that chatters. In each span it must send a least
+ * number of octets that are of use, or something that moves the session on.
  */
 static void on_watch(void *ctx)
 {
 	struct session *session = ctx;
-	uint64_t octets = conn_received(session->conn) - session->came;
+	uint64_t chatter = session->source ? source_chatter(session->source) : 0;
+	uint64_t useful = conn_received(session->conn) - chatter;
+	uint64_t octets = useful > session->came ? useful - session->came : 0;
 	struct err err;
 
 	if (!session->held && !session->handshaking && *conn_peer(session->conn) &&
 	    !session->moved && octets < SESSION_LEAST_OCTETS) {
 		err_set(&err, ERR_TEMPORARY,
-			"%s sent only %llu octets in %.1f s, and nothing that moves the session on",
+			"%s sent only %llu octets of use in %.1f s, and nothing that moves the "
+			"session on",
 			session->params.conn.host, (unsigned long long)octets,
 			(double)session->params.conn.silence_ms / 1000);
 		conn_failed(session, &err);
 		return;
 	}
-	session->came += octets;
+	session->came = useful;
 	session->moved = false;
 	loop_timer_start(session->watch, session->params.conn.silence_ms);
 }

@@ -5,6 +5,7 @@
 
 #include "util/buf.h"
 #include "util/str.h"
+#include "util/veil.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,13 +100,16 @@ bool err_wrap(struct err *err, const char *format, ...)
 
 void err_server(struct err *err, const void *bytes, unsigned long len)
 {
+	struct buf fit = {0};
 	struct buf shown = {0};
 
 	if (!err)
 		return;
-	str_visible(&shown, bytes, len, sizeof err->server - 4);
+	veil_cut(&fit, bytes, len);
+	str_visible(&shown, fit.data, fit.len, sizeof err->server - 4);
 	snprintf(err->server, sizeof err->server, "%s", buf_string(&shown));
 	buf_free(&shown);
+	buf_free(&fit);
 }
 
 void err_clear(struct err *err)

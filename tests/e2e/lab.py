@@ -214,6 +214,9 @@ def make_maildir(path):
         os.makedirs(os.path.join(path, part), mode=0o700, exist_ok=True)
 
 
+EC_KEY = ("--key-type", "ecdsa", "--curve", "secp256r1")
+
+
 class Certificates:
     """An own CA, and what it (or nobody) vouches for: PEM files in a directory."""
 
@@ -239,25 +242,24 @@ class Certificates:
             raise RuntimeError("certtool %s: %s" % (argv, done.stderr.decode()))
         return done.stdout
 
-    def make(self, name, template, by="ca", cn=None):
+    def make(self, name, template, by="ca", cn=None, key_type=EC_KEY, sign_with=()):
         """A key and a certificate, signed by the CA `by` or by itself."""
         key, pem, text = self.path(name, ".key"), self.path(name), self.path(name, ".template")
         with open(text, "w") as file:
             file.write('cn = "%s"\n%s\n' % (cn or name, template))
-        self._certtool("--generate-privkey", "--key-type", "ecdsa", "--curve", "secp256r1",
-                       "--no-text", "--outfile", key)
+        self._certtool("--generate-privkey", *key_type, "--no-text", "--outfile", key)
         sign = ["--generate-certificate", "--load-ca-certificate", self.path(by),
                 "--load-ca-privkey", self.path(by, ".key")] if by else ["--generate-self-signed"]
-        self._certtool(*sign, "--load-privkey", key, "--template", text, "--no-text",
+        self._certtool(*sign, *sign_with, "--load-privkey", key, "--template", text, "--no-text",
                        "--outfile", pem)
         os.remove(text)
         return pem
 
-    def server(self, name, names, addresses, validity="expiration_days = 90", by="ca"):
+    def server(self, name, names, addresses, validity="expiration_days = 90", by="ca", **how):
         return self.make(name, "\n".join(
             ["tls_www_server", "signing_key", validity] +
             ['dns_name = "%s"' % one for one in names] +
-            ['ip_address = "%s"' % one for one in addresses]), by)
+            ['ip_address = "%s"' % one for one in addresses]), by, **how)
 
     def pin(self, name):
         """Base64 of the SHA-256 of the certificate's public key, as pin_sha256 wants it."""

@@ -2,34 +2,19 @@
 
 Whatever the case, hostile.py checks besides: no credential in clear or to an unverified peer,
 nothing removed that was not delivered, nothing delivered that is not whole, another account goes
-on, messages made visible, and an honest server afterwards brings the rest, each once.
+on, messages made visible, little memory, and an honest server afterwards brings the rest, each
+once. More cases: cases_clear (before TLS), cases_tls, cases_login, cases_mail,
+cases_mailboxes, cases_time.
 """
 import base64
 import ssl
 
-from server import (HONEST, Dribble, Flood, Handshake, Hangup, Pause, Reset, Scram, Stall, endless)
+from actions import (HONEST, Dribble, Flood, Handshake, Hangup, Pause, Reset, Scram, Stall, endless)
+from bad import ALL, CLOSED, END, TAGGED_OK, WHOLE, Bad, body
 
-CLOSED = (75, 76)
 PLUS = "IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN"
 OAUTH = "IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=PLAIN"
 TOKEN = {"password": None, "token_command": ["/bin/echo", "t0ken"]}
-ALL = frozenset(range(1, 6))
-NONE = frozenset()
-
-
-class Bad:
-    """answers: by step; code: the exit code, or several; words: what stderr must hold; arrives:
-    numbers of the messages that must have arrived; keys: of the account; again: whether an honest
-    server brings the rest afterwards; within: seconds."""
-
-    def __init__(self, name, answers, code, words=(), arrives=NONE, keys=None, implicit=False,
-                 again=True, within=20, offers=None, mail=None, never=()):
-        self.name, self.answers = name, answers
-        self.arrives = None if arrives is None else frozenset(arrives)
-        self.code = code if isinstance(code, tuple) else (code,)
-        self.words = (words,) if isinstance(words, str) else words
-        self.keys, self.implicit, self.again = keys or {}, implicit, again
-        self.within, self.offers, self.mail, self.never = within, offers, mail, never
 
 
 def coded(text):
@@ -53,7 +38,7 @@ def handshakes(verb, ok):
         Bad("handshake: TLS 1.2 is good enough", {"handshake": [Handshake(
             version=ssl.TLSVersion.TLSv1_2)]}, 0, arrives=ALL),
         Bad("handshake: TLS 1.2 where 1.3 is asked for", {"handshake": [Handshake(
-            version=ssl.TLSVersion.TLSv1_2)]}, 76, "TLS", keys={"min_version": "1.3"},
+            version=ssl.TLSVersion.TLSv1_2)]}, 76, "TLS", tls={"min_version": "1.3"},
             again=False),
         Bad("handshake: garbage", {"handshake": [b"this is no TLS\r\n" * 20, Hangup()]}, 76,
             "TLS"),
@@ -86,62 +71,7 @@ GREETINGS = [
 ]
 
 
-def body(octets, announced=None, before=b"", after=b")\r\n"):
-    """A FETCH answer with these octets as its body."""
-    count = b"%d" % len(octets) if announced is None else announced
-    return b"* {seq} FETCH (" + before + b"UID {uid} BODY[] {" + count + b"}\r\n" + octets + after
-
-
-WHOLE = b"Subject: lie\r\n\r\nlie\r\n"
-TAGGED_OK = "{tag} OK done"
-
-EVERYTHING = {"mailboxes": ["*"]}
-GMAIL = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS ID NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE " \
-    "X-GM-EXT-1"
-# Every mailbox of the server holds the same mail: what is opened besides INBOX comes twice.
-MAILBOXES = [
-    Bad("Gmail: a pattern leaves out what shows everything again", {"LIST": [
-        '* LIST (\\HasNoChildren) "/" "INBOX"', '* LIST (\\HasChildren \\Noselect) "/" "[Gmail]"',
-        '* LIST (\\All \\HasNoChildren) "/" "[Gmail]/Alle Nachrichten"',
-        '* LIST (\\HasNoChildren \\Important) "/" "[Gmail]/Wichtig"',
-        '* LIST (\\Flagged \\HasNoChildren) "/" "[Gmail]/Markiert"', TAGGED_OK]}, 0, arrives=ALL,
-        offers=GMAIL, keys=EVERYTHING),
-    Bad("LIST: names that are none", {"LIST": [
-        '* LIST () "/" "\x1b[31m"', "* LIST () NIL {4}", "a\r\nb", '* LIST () "/" "&AOQ"',
-        '* LIST () "/" "&ABs-"', "* LIST () NIL NIL", "* LIST", HONEST]}, 0, "is left alone because",
-        arrives=ALL, keys={"mailboxes": ["*", "!NIL"]}),
-    Bad("LIST: NO", {"LIST": ["{tag} NO not now"]}, 75, "not now", keys=EVERYTHING),
-    Bad("LIST: BAD", {"LIST": ["{tag} BAD what"]}, 75, "what", keys=EVERYTHING),
-    Bad("LIST: silence", {"LIST": [Stall()]}, 75, "list of mailboxes", keys=EVERYTHING),
-    Bad("LIST: FIN", {"LIST": ['* LIST () "/" INBOX', Hangup()]}, CLOSED, keys=EVERYTHING),
-    Bad("LIST: nothing", {"LIST": [TAGGED_OK]}, 0, "matches no mailbox", keys=EVERYTHING),
-    Bad("LIST: a million lines", {"LIST": [b"".join(
-        b'* LIST () "/" "box%d"\r\n' % number for number in range(1_000_000)), Stall()]}, 76,
-        "more mailboxes", keys=EVERYTHING, within=40),
-    Bad("LIST: one line for ever", {"LIST": [Flood(b'* LIST () "/" INBOX\r\n', 100_000_000),
-                                            TAGGED_OK]}, 0, arrives=ALL, keys=EVERYTHING,
-        within=60),
-    Bad("LIST: dribble without end", {"LIST": [Dribble(endless(b'* LIST () "/" INBOX\r\n'), 0.05)]},
-        CLOSED, keys=EVERYTHING, within=60),
-    Bad("NAMESPACE: nonsense", {"NAMESPACE": [
-        '* NAMESPACE ((("x" "y")) ("a") "b" (NIL NIL)) (', "{tag} NO"]}, (0, 76), arrives=None,
-        offers="IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS NAMESPACE", keys=EVERYTHING),
-    Bad("NAMESPACE: a prefix that does not end", {"NAMESPACE": [
-        b'* NAMESPACE (("' + b"x" * 50_000 + b'" "/")) NIL NIL\r\n', "{tag} OK"]}, 0, arrives=ALL,
-        offers="IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS NAMESPACE", keys=EVERYTHING),
-    Bad("STATUS: NO is no failure beside LIST", {"STATUS": ["{tag} NO no"]}, 0, arrives=ALL,
-        keys={"mailboxes": ["INBOX", "*"]}),
-    Bad("STATUS: UIDVALIDITY 0", {"STATUS": [
-        "* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 0)", TAGGED_OK]}, 0, arrives=ALL,
-        keys={"mailboxes": ["INBOX", "*"]}),
-    Bad("STATUS: numbers that cannot be", {"STATUS": [
-        "* STATUS INBOX (MESSAGES -1 UIDNEXT 99999999999 UIDVALIDITY x)", "* STATUS INBOX (",
-        TAGGED_OK]}, (0, 76), arrives=None, keys={"mailboxes": ["INBOX", "*"]}),
-    Bad("ENABLE: BAD", {"ENABLE": ["{tag} BAD no"]}, 0, arrives=ALL, keys=EVERYTHING,
-        offers="IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS ENABLE UTF8=ACCEPT"),
-]
-
-IMAP = GREETINGS + MAILBOXES + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
+IMAP = GREETINGS + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
     Bad("greeting: PREAUTH", {"greeting": ["* PREAUTH welcome"]}, 76, "PREAUTH"),
     Bad("greeting: BYE", {"greeting": ["* BYE overloaded", Hangup()]}, 75, "overloaded"),
     Bad("greeting: of a POP3 server", {"greeting": ["+OK hello"]}, 76),
@@ -157,8 +87,8 @@ IMAP = GREETINGS + MAILBOXES + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
     Bad("STARTTLS: another tag", {"STARTTLS": ["zzz9 OK begin", Stall()]}, CLOSED),
     Bad("CAPABILITY: silence", {"CAPABILITY": [Stall()]}, 75, "CAPABILITY"),
     Bad("CAPABILITY: NO", {"CAPABILITY": ["{tag} NO", Stall()]}, 76),
-    Bad("CAPABILITY: without end", {"CAPABILITY": [b"* CAPABILITY ", Flood(b"STARTTLS ", 30_000_000)]},
-        76),
+    Bad("CAPABILITY: without end", {"CAPABILITY": [
+        b"* CAPABILITY ", Flood(b"STARTTLS ", 30_000_000)]}, 76),
     Bad("clear LIST, FETCH and EXISTS before STARTTLS", {"CAPABILITY": [
         '* LIST () "/" INBOX', "* 1 FETCH (UID 1 BODY[] NIL)", "* 3 EXISTS", HONEST]},
         (0, 76), arrives=None),
@@ -212,8 +142,9 @@ IMAP = GREETINGS + MAILBOXES + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         keys=TOKEN, again=False),
     Bad("token: a huge refusal", {"AUTHENTICATE": [b"+ ", Flood(b"QUJD", 20_000_000), Stall()]},
         (76, 77), offers=OAUTH, keys=TOKEN, again=False),
-    Bad("token: refusals without end", {"AUTHENTICATE": [Flood(b"+ e30=\r\n", 20_000_000), Stall()]},
-        (75, 76, 77), offers=OAUTH, keys=TOKEN, again=False),
+    Bad("token: refusals without end", {"AUTHENTICATE": [
+        Flood(b"+ e30=\r\n", 20_000_000), Stall()]}, (75, 76, 77), offers=OAUTH, keys=TOKEN,
+        again=False),
     Bad("SELECT: NO", {"SELECT": ["{tag} NO [NONEXISTENT] no such mailbox"]}, (75, 76, 78),
         "no such mailbox"),
     Bad("SELECT: without UIDVALIDITY", {"SELECT": ["* 5 EXISTS", TAGGED_OK]}, (75, 76)),
@@ -309,8 +240,6 @@ IMAP = GREETINGS + MAILBOXES + handshakes("STARTTLS", b"{tag} OK begin\r\n") + [
         arrives=None, again=False),
     Bad("implicit: expired", {"handshake": [Handshake("expired")]}, 76, "expired", implicit=True),
 ]
-
-END = b".\r\n"
 
 POP3 = GREETINGS + handshakes("STLS", b"+OK begin\r\n") + [
     Bad("greeting: of an IMAP server", {"greeting": ["* OK hello"]}, 76),

@@ -1,12 +1,17 @@
 #!/usr/bin/python3
-"""mailhaul against servers that lie, dribble, stall, flood and hang up; see cases.py.
+"""mailhaul against servers that lie, dribble, stall, flood and hang up; see cases.py and bad.py.
 
 hostile.py [WORD...] runs the cases whose names hold one of the words.
 """
 import base64
+import ctypes
+import importlib
 import os
 import re
+import signal
+import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
@@ -15,6 +20,9 @@ sys.dont_write_bytecode = True
 import user  # noqa: E402
 
 TIMEOUT = "3s"
+MODULES = ("cases_time", "cases", "cases_clear", "cases_tls", "cases_login", "cases_mail",
+           "cases_mailboxes", "shown")
+MEMORY_KB = 32 * 1024  # an honest visit takes some 10 MB
 ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)*\Z", re.I),
                     "pop3": re.compile(rb"((CAPA|STLS|QUIT)\r\n)*\Z", re.I)}
 
@@ -22,16 +30,91 @@ ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)
 def secrets(name):
     """The forms in which the password could travel."""
     from lab import SECRET
-    plain = b"\0%s\0%s" % (name.encode(), SECRET.encode())
-    return [SECRET.encode(), base64.b64encode(SECRET.encode()), base64.b64encode(plain),
-            b"AUTHENTICATE", b"LOGIN ", b"PASS ", b"USER ", b"AUTH "]
+    secret = SECRET.encode()
+    quoted = secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return [secret, quoted, base64.b64encode(secret),
+            base64.b64encode(b"\0%s\0%s" % (name.encode(), secret))]
 
 
 def check_nothing_in_clear(server, protocol, name):
     clear = bytes(server.clear).partition(b"\x16\x03")[0]
     assert ALLOWED_IN_CLEAR[protocol].match(clear), "sent in clear: %r" % clear[:300]
-    for secret in secrets(name):
+    for secret in secrets(name) + [b"AUTHENTICATE", b"LOGIN ", b"PASS ", b"USER ", b"AUTH "]:
         assert secret not in bytes(server.clear), "a secret was sent in clear"
+
+
+def check_not_sent(server, bad, name):
+    for secret in secrets(name) if bad.unsent else ():
+        assert secret not in bytes(server.secret), "the password was sent"
+    for octets in bad.unsaid:
+        assert octets not in bytes(server.secret), "%r was sent" % octets
+
+
+# What is started from here would count our own memory as its own (exec keeps the peak); so a shell
+# starts it and goes, and it becomes our child, before it begins.
+LAUNCH = """cd "$1"; out=$1/../$2; shift 2
+exec 3<&0
+{ read go <&3; exec "$@" </dev/null >"$out.out" 2>"$out.err" 3<&-; } &
+echo $!"""
+
+
+def make_watched(home):
+    """Makes home.run() note in home.peak how much memory the program has had, in kB."""
+    from lab import wait_for
+    from program import Result
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    home.peak = 0
+    name = os.path.basename(home.path)
+
+    def read(suffix):
+        with open(os.path.join(home.path, "..", name + suffix), "rb") as file:
+            return file.read()
+
+    def run(*args, timeout=60):
+        began = time.monotonic()
+        ended = []
+        with subprocess.Popen(["/bin/sh", "-c", LAUNCH, "sh", home.path, name, *home.argv(*args)],
+                              env=home.env, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as shell:
+            pid = int(shell.stdout.readline())
+            shell.wait()
+            shell.stdin.write(b"go\n")
+
+        def has_ended():
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            ended.extend([os.waitstatus_to_exitcode(status), usage.ru_maxrss] if done else [])
+            return ended
+        if not wait_for(has_ended, timeout):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise AssertionError("%s did not end within %d s; it said: %s" % (
+                args, timeout, read(".err")[-2000:].decode(errors="replace")))
+        home.peak = max(home.peak, ended[1])
+        return Result(ended[0], read(".out"), read(".err"), time.monotonic() - began)
+    home.run = run
+    return home
+
+
+def check_memory(home):
+    import program
+    assert "san" in program.BUILD or home.peak < MEMORY_KB, "it took %d kB of memory" % home.peak
+
+
+def check_hidden(home, bad, *results):
+    """What came in clear is not shown as a server's word, nor kept."""
+    kept = b"".join(open(home.file("state", name), "rb").read()
+                    for name in os.listdir(home.file("state"))
+                    if os.path.isfile(home.file("state", name)))
+    for word in bad.hidden:
+        for result in results:
+            assert word not in result.out + result.err, "%r was shown: %r" % (word, result)
+        assert word.encode() not in kept, "%r was stored" % word
+
+
+def check_home(home):
+    """Nothing was written where no name of the configuration leads."""
+    strange = set(os.listdir(home.path)) - {"config.yaml", "state", "Maildir", "Good"}
+    assert not strange, "made in the home: %s" % strange
 
 
 def check_words(result, bad):
@@ -55,13 +138,12 @@ def run_case(lab, home, protocol, bad):
     lab.fill(name + "-good", messages.sample(2, first=701))
     kind = ImapServer if protocol == "imap" else Pop3Server
     with kind(lab.certificates, wire, bad.answers, bad.implicit, bad.offers) as server:
-        keys = dict(bad.keys)
-        tls = {"mode": "implicit" if bad.implicit else "starttls", "ca_file": lab.ca}
-        if "min_version" in keys:
-            tls["min_version"] = keys.pop("min_version")
+        tls = {"mode": "implicit" if bad.implicit else "starttls", "ca_file": lab.ca,
+               **{key: fill_in(lab.certificates, value) for key, value in bad.tls.items()}}
+        tls = {key: value for key, value in tls.items() if value is not None}
         home.configure({
             "hostile": home.account(name, protocol, port=server.port, tls=tls, timeout=TIMEOUT,
-                                    keep=False, **keys),
+                                    **{"keep": False, **bad.keys}),
             "good": home.account(name + "-good", deliver={"maildir": home.file("Good")})})
         result = home.run("-v", "poll", timeout=bad.within)
         assert result.code in bad.code, "expected exit %s: %r" % (bad.code, result)
@@ -69,7 +151,10 @@ def run_case(lab, home, protocol, bad):
         compare(messages.sample(2, first=701), home.letters("Good"))
         if not bad.implicit:
             check_nothing_in_clear(server, protocol, name)
+        check_not_sent(server, bad, name)
         check_words(result, bad)
+        if bad.hidden:
+            check_hidden(home, bad, result, home.run("status"), home.run("--json", "status"))
 
         arrived = [letter.message for letter in home.letters()]
         for one in mail:
@@ -80,7 +165,7 @@ def run_case(lab, home, protocol, bad):
         if bad.arrives is not None:
             compare([one for one in mail if one.number in bad.arrives], home.letters())
         for step in bad.never:
-            assert step not in server.commands, "%s was sent" % step
+            assert step not in server.commands, "%s was reached" % step
         if "one command at a time" in bad.name:
             assert server.ahead == 0, "%d commands were sent ahead" % server.ahead
 
@@ -90,28 +175,42 @@ def run_case(lab, home, protocol, bad):
             again = home.run("-v", "poll", "hostile", timeout=30)
             assert again.code == 0, "the honest server afterwards: %r" % again
             compare(mail, home.letters())
+    check_home(home)
+    check_memory(home)
+
+
+def fill_in(certificates, value):
+    """{pin NAME} and {ca NAME}, wherever they stand in a value."""
+    if isinstance(value, list):
+        return [fill_in(certificates, one) for one in value]
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"\{pin (.*?)\}", lambda found: certificates.pin(found.group(1)), value)
+    return re.sub(r"\{ca (.*?)\}", lambda found: certificates.path(found.group(1)), value)
 
 
 def make_home(lab, one):
     from program import Home
     from runner import CASES
-    return Home(lab, lab.file("homes", "hostile-%d" % CASES.index(one)))
+    return make_watched(Home(lab, lab.file("homes", "hostile-%d" % CASES.index(one))))
 
 
 def main():
     user.continue_unprivileged()
-    import cases
+    import certificates
     import runner
     from lab import Lab
-    for protocol, several in (("imap", cases.IMAP), ("pop3", cases.POP3)):
-        for bad in several:
-            runner.CASES.append(runner.Case(
-                "hostile %s, %s" % (protocol, bad.name),
-                lambda lab, home, p=protocol, b=bad: run_case(lab, home, p, b),
-                bad.within + 45))
+    for module in map(importlib.import_module, MODULES):
+        for protocol in ("imap", "pop3"):
+            for bad in getattr(module, protocol.upper(), ()):
+                runner.CASES.append(runner.Case(
+                    "hostile %s, %s" % (protocol, bad.name),
+                    lambda lab, home, p=protocol, b=bad: run_case(lab, home, p, b),
+                    bad.within + 45))
     runner.interrupt_on_term()
     with Lab() as lab:
-        good = runner.run(lab, make_home, sys.argv[1:], at_once=8)
+        certificates.make_wrong(lab.certificates)
+        good = runner.run(lab, make_home, sys.argv[1:], at_once=24)
     sys.exit(0 if good else 1)
 
 

@@ -1,147 +1,14 @@
-"""A small IMAP and POP3 server that is honest until a case tells it otherwise.
-
-A case is data: for each step of the dialogue a list of actions, which replace the honest answer.
-
-    "text"          one line, CRLF added; {tag}, {uid}, {seq} are filled in
-    b"octets"       exactly these ({tag} too)
-    HONEST          the honest answer
-    Stall()         says nothing more, until the client leaves
-    Pause(s)        waits
-    Dribble(b, s)   b, one octet each s seconds, for ever if b is an iterator
-    Flood(b, n)     b again and again, n octets in all
-    Hangup()        FIN;  Reset()  RST
-    Handshake(...)  TLS, with a certificate of the laboratory
+"""A small IMAP and POP3 server that is honest until a case tells it otherwise (see actions).
 
 It notes what came in clear and what came encrypted, which messages were removed, and how many
 commands were sent ahead of an answer.
 """
-import base64
 import re
 import socket
 import ssl
-import struct
 import threading
-import time
 
-HOST = "127.0.0.2"
-
-
-class Ended(Exception):
-    """The connection is over."""
-
-
-class Action:
-    pass
-
-
-class Honest(Action):
-    pass
-
-
-HONEST = Honest()
-
-
-class Stall(Action):
-    def do(self, wire, fill):
-        wire.drain()
-        raise Ended
-
-
-class Pause(Action):
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def do(self, wire, fill):
-        time.sleep(self.seconds)
-
-
-class Dribble(Action):
-    def __init__(self, octets, seconds, limit=300):
-        self.octets, self.seconds, self.limit = octets, seconds, limit
-
-    def do(self, wire, fill):
-        end = time.monotonic() + self.limit
-        while time.monotonic() < end:
-            for octet in self.octets:
-                wire.send(bytes([octet]))
-                time.sleep(self.seconds)
-            if isinstance(self.octets, bytes):
-                return
-
-
-def endless(octets):
-    """For Dribble: again and again."""
-    class Again:
-        def __iter__(self):
-            while True:
-                yield from octets
-    return Again()
-
-
-class Flood(Action):
-    def __init__(self, octets, total):
-        self.octets, self.total = octets, total
-
-    def do(self, wire, fill):
-        piece = self.octets * (65536 // len(self.octets) + 1)
-        sent = 0
-        while sent < self.total:
-            wire.send(piece)
-            sent += len(piece)
-
-
-class Hangup(Action):
-    def do(self, wire, fill):
-        try:
-            wire.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-        wire.drain()
-        raise Ended
-
-
-class Reset(Action):
-    def do(self, wire, fill):
-        raw = wire.socket
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raw.close()
-        raise Ended
-
-
-class Scram(Action):
-    """The server's half of SCRAM-SHA-256, with a lie. The password plays no part: a server that
-    does not know it cannot sign."""
-
-    def __init__(self, lie, iterations=4096):
-        self.lie, self.iterations = lie, iterations
-
-    @staticmethod
-    def _say(wire, text):
-        wire.send(b"+ " + base64.b64encode(text.encode()) + b"\r\n")
-
-    def do(self, wire, fill):
-        first = fill["initial"]
-        if not first:
-            wire.send(b"+ \r\n")
-            first = wire.line().decode()
-        nonce = base64.b64decode(first).decode().partition(",r=")[2]
-        nonce = {"foreign nonce": "other", "same nonce": nonce}.get(self.lie, nonce + "server")
-        self._say(wire, "r=%s,s=%s,i=%d" % (nonce, base64.b64encode(b"salt").decode(),
-                                            self.iterations))
-        wire.line()
-        if self.lie == "wrong signature":
-            self._say(wire, "v=" + base64.b64encode(b"x" * 32).decode())
-            wire.line()
-
-
-class Handshake(Action):
-    """certificate: a name of the laboratory's; version: the newest that is offered."""
-
-    def __init__(self, certificate="good", version=None, ciphers=None):
-        self.certificate, self.version, self.ciphers = certificate, version, ciphers
-
-    def do(self, wire, fill):
-        wire.encrypt(self.certificate, self.version, self.ciphers)
+from actions import HONEST, HOST, Action, Ended, Handshake, Hangup, filled
 
 
 class Wire:
@@ -150,6 +17,7 @@ class Wire:
     def __init__(self, connection, server):
         self.socket, self.server, self.buffer, self.encrypted = connection, server, b"", False
         self.socket.settimeout(120)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, octets):
         try:
@@ -249,6 +117,11 @@ class Server:
             else:
                 self._act(wire, action, fill)
 
+    def login_step(self, word, mechanism):
+        """A case may tell mechanisms apart: "AUTH PLAIN"."""
+        exact = " ".join([word, *mechanism[:1]]).upper()
+        return exact if exact in self.answers else word
+
     @staticmethod
     def _act(wire, action, fill):
         if isinstance(action, Action):
@@ -256,9 +129,7 @@ class Server:
             return
         if isinstance(action, str):
             action = action.encode() + b"\r\n"
-        for name, value in fill.items():
-            action = action.replace(b"{%s}" % name.encode(), str(value).encode())
-        wire.send(action)
+        wire.send(filled(action, fill))
 
 
 class ImapServer(Server):
@@ -303,12 +174,14 @@ class ImapServer(Server):
             self.play(wire, "handshake", fill, lambda: [Handshake()])
 
     def on_authenticate(self, wire, fill, rest):
-        if len(rest.split(" ")) < 3 and "AUTHENTICATE" not in self.answers:
+        words = rest.split(" ")
+        step = self.login_step("AUTHENTICATE", words[1:2])
+        if len(words) < 3 and step not in self.answers:
             wire.send(b"+ \r\n")
             wire.line()
-        fill = {**fill, "initial": rest.split(" ")[2] if rest.count(" ") > 1 else ""}
-        self.commands.append(" ".join(rest.split(" ")[:2]))
-        self.play(wire, "AUTHENTICATE", fill, lambda: ["{tag} OK logged in"])
+        fill = {**fill, "initial": words[2] if len(words) > 2 else ""}
+        self.commands.append(" ".join(words[:2]))
+        self.play(wire, step, fill, lambda: ["{tag} OK logged in"])
 
     def on_login(self, wire, fill, _rest):
         self.play(wire, "LOGIN", fill, lambda: ["{tag} OK logged in"])
@@ -493,10 +366,12 @@ class Pop3Server(Server):
             self.play(wire, "handshake", {}, lambda: [Handshake()])
 
     def on_auth(self, wire, args):
-        if len(args) < 2 and "AUTH" not in self.answers:
+        step = self.login_step("AUTH", args)
+        if len(args) < 2 and step not in self.answers:
             wire.send(b"+ \r\n")
             wire.line()
-        self.play(wire, "AUTH", {"initial": args[1] if len(args) > 1 else ""}, lambda: ["+OK logged in"])
+        self.play(wire, step, {"initial": args[1] if len(args) > 1 else ""},
+                  lambda: ["+OK logged in"])
 
     def on_user(self, wire, _args):
         self.play(wire, "USER", {}, lambda: ["+OK"])

@@ -427,6 +427,53 @@ START_TEST(freed_in_the_middle)
 }
 END_TEST
 
+/* What moves nothing on is counted to the octet; what was asked for is none of it. */
+START_TEST(chatter_is_counted)
+{
+	static const char chat[] = "* OK still here\r\n* 2 EXISTS\r\n* FLAGS (a)\r\n"
+				   "* 1 FETCH (FLAGS (\\Seen))\r\n"
+				   "* 9 FETCH (UID 9 BODY[] {3}\r\nabc UID 9)\r\n";
+	static const char repeated[] = "* 2 FETCH (UID 2)\r\n";
+	uint64_t before;
+
+	log_in();
+	source_select(source, "INBOX", false);
+	expect(SOURCE_NEED_BYTES);
+	client("a1 EXAMINE \"INBOX\"\r\n");
+	server("* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\na1 OK\r\n");
+	expect(SOURCE_SELECTED);
+	expect(SOURCE_DONE);
+	source_list(source, 1, false);
+	expect(SOURCE_NEED_BYTES);
+	client("a2 UID FETCH 1:* (UID)\r\n");
+	before = source_chatter(source);
+	server("* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n");
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_uint_eq(source_chatter(source), before);
+	server(repeated);
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_uint_eq(source_chatter(source), before + strlen(repeated));
+	server("a2 OK\r\n");
+	expect(SOURCE_LISTED);
+	expect(SOURCE_LISTED);
+	expect(SOURCE_DONE);
+	fetch((const uint32_t[]){1, 2}, 2);
+	expect(SOURCE_NEED_BYTES);
+	client("a3 UID FETCH 1:2 (UID INTERNALDATE BODY.PEEK[])\r\n");
+	before = source_chatter(source);
+	server("* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n");
+	expect(SOURCE_BEGIN);
+	expect(SOURCE_CHUNK);
+	expect(SOURCE_END);
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_uint_eq(source_chatter(source), before);
+	server(chat);
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_uint_eq(source_chatter(source), before + strlen(chat));
+	engine_free();
+}
+END_TEST
+
 START_TEST(failure_is_final)
 {
 	log_in();
@@ -464,6 +511,7 @@ int main(void)
 	tcase_add_test(tests, fetch_window);
 	tcase_add_test(tests, list_backwards);
 	tcase_add_test(tests, freed_in_the_middle);
+	tcase_add_test(tests, chatter_is_counted);
 	tcase_add_test(tests, failure_is_final);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

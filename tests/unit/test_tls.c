@@ -627,6 +627,29 @@ START_TEST(alerts_are_named)
 }
 END_TEST
 
+/* Warnings mean nothing; a few are read over, and a flood is the end. */
+START_TEST(a_flood_of_warnings)
+{
+	struct lab_cert cert;
+	struct pair pair;
+	struct buf plain = {0};
+
+	good_pair(&pair, &cert, "NORMAL:-VERS-ALL:+VERS-TLS1.2");
+	for (int i = 0; i < 10; i++)
+		gnutls_alert_send(pair.server, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED);
+	gnutls_record_send(pair.server, "more", 4);
+	ck_assert_int_eq(tls_read(pair.client, &plain, SIZE_MAX, &pair.err), TLS_MORE);
+	ck_assert_str_eq(buf_string(&plain), "more");
+	for (int i = 0; i < 1000; i++)
+		gnutls_alert_send(pair.server, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED);
+	ck_assert_int_eq(tls_read(pair.client, &plain, SIZE_MAX, &pair.err), TLS_FAILED);
+	ck_assert_ptr_nonnull(strstr(pair.err.words, "TLS broke off"));
+	buf_free(&plain);
+	pair_close(&pair);
+	lab_cert_free(&cert);
+}
+END_TEST
+
 START_TEST(renegotiation_is_refused)
 {
 	struct lab_cert cert;
@@ -736,6 +759,7 @@ int main(void)
 	tcase_add_test(tests, one_octet_at_a_time);
 	tcase_add_test(tests, a_flipped_bit_is_noticed);
 	tcase_add_test(tests, alerts_are_named);
+	tcase_add_test(tests, a_flood_of_warnings);
 	tcase_add_test(tests, renegotiation_is_refused);
 	tcase_add_test(tests, keys_may_be_updated);
 	tcase_add_test(tests, an_empty_record_is_not_the_end);
