@@ -4,6 +4,7 @@
  *     imap.c          the table of steps, the loop, what responses lead to
  *     imap_login.c    from the greeting to the login
  *     imap_command.c  how commands are written, and the trace
+ *     imap_boxes.c    which mailboxes there are, and what lies in them
  *     imap_mailbox.c  select, list, remove
  *     imap_fetch.c    FETCH responses and the verb fetch
  *
@@ -15,18 +16,22 @@
 #ifndef MAILHAUL_PROTO_IMAP_ENGINE_H
 #define MAILHAUL_PROTO_IMAP_ENGINE_H
 
+#include "proto/imap_name.h"
 #include "proto/imap_parse.h"
 #include "proto/source_ops.h"
 
 enum {
-	IMAP_SENT_MAX = 8,
+	IMAP_SENT_MAX = 300,
+	IMAP_STATUSES_MAX = 256, /* STATUS commands in flight */
 	IMAP_EVENTS_MAX = 8,
 	IMAP_CUTS_MAX = 2, /* literals in one command */
 	IMAP_STORES_MAX = 4,
 	IMAP_FETCHES_MAX = 2, /* commands of a fetch or remove in flight */
 	IMAP_CHALLENGES_MAX = 16,
 	IMAP_CAPABILITIES_MAX = 8192,
-	IMAP_LISTED_MAX = 4194304, /* messages of a mailbox */
+	IMAP_LISTED_MAX = 4194304,   /* messages of a mailbox */
+	IMAP_BOXES_MAX = 20000,	     /* mailboxes of an account */
+	IMAP_BOXES_OCTETS = 8388608, /* of their names and attributes together */
 	IMAP_CODE_MAX = 64
 };
 
@@ -37,6 +42,10 @@ enum imap_step {
 	IMAP_STEP_AUTHENTICATE,
 	IMAP_STEP_LOGIN,
 	IMAP_STEP_ID,
+	IMAP_STEP_ENABLE,
+	IMAP_STEP_NAMESPACE,
+	IMAP_STEP_MAILBOXES,
+	IMAP_STEP_STATUS,
 	IMAP_STEP_SELECT,
 	IMAP_STEP_LIST,
 	IMAP_STEP_FETCH,
@@ -71,16 +80,19 @@ struct imap_job {
 	char *name;   /* mechanism, user, mailbox */
 	char *secret; /* initial response, password */
 	uint32_t from;
+	char **names; /* mailboxes, status; NULL at the end */
 	uint32_t *numbers;
 	unsigned char *answered; /* fetch: for each of numbers */
 	size_t count;
-	size_t said;  /* numbers[0..said) stand in commands that were sent */
+	size_t said;  /* numbers[0..said), or names, stand in commands that were sent */
 	size_t heard; /* numbers[0..heard) stand in commands that were answered */
 	bool marked;  /* remove: the last UID STORE was taken */
 	bool refused;
 	char *text;
 	char *code;
 };
+
+struct imap_box; /* a mailbox: imap_boxes.c */
 
 struct imap_listed {
 	uint64_t octets;
@@ -125,6 +137,13 @@ struct imap {
 		bool active;
 	} sweep;
 
+	struct imap_space space;
+	struct imap_box *boxes;
+	size_t boxes_octets;
+	struct imap_box *box; /* to be told next */
+	struct buf name;      /* of the mailbox that is told */
+	struct buf served;
+
 	struct buf capabilities;
 	struct buf mechanisms;
 	struct imap_message message;
@@ -147,6 +166,9 @@ struct imap {
 	bool authenticated;
 	bool fresh;	 /* capabilities came since this was cleared */
 	bool id_due;	 /* ID goes with the next command */
+	bool enable_due; /* and ENABLE UTF8=ACCEPT */
+	bool spaced;	 /* the server told its namespaces */
+	bool telling;	 /* boxes become events */
 	bool challenged; /* the driver owes a response */
 	bool cancelled;
 	bool bye;
@@ -234,8 +256,24 @@ void imap_send_answer(struct imap *im, const char *text, bool secret);
 size_t imap_set(struct buf *out, const uint32_t *numbers, size_t count, size_t max);
 
 void imap_say_id(struct imap *im);
+void imap_say_enable(struct imap *im);
 
 void imap_trace_line(struct imap *im, enum imap_what what, const struct imap_line *line);
+
+/* ---- imap_boxes.c -------------------------------------------------------------------------- */
+
+void imap_boxes_feed(struct imap *im, struct imap_job *job);
+void imap_boxes_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+void imap_status_feed(struct imap *im, struct imap_job *job);
+void imap_status_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+
+/* True if it was LIST, STATUS, NAMESPACE or ENABLED, whether asked for or not. */
+bool imap_boxes_line(struct imap *im, const struct imap_line *line);
+
+/* While im->telling: the next event; false at the end, when the job at work is done. */
+bool imap_boxes_tell(struct imap *im, struct source_event *ev, enum source_what *what_r);
+
+void imap_boxes_forget(struct imap *im);
 
 /* ---- imap_mailbox.c ------------------------------------------------------------------------ */
 

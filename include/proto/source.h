@@ -47,15 +47,19 @@ enum source_what {
 	SOURCE_AUTH_OFFERED, /* mechanisms, initial_response, login_command */
 	SOURCE_CHALLENGE,    /* bytes: base64, as the server sent it (may be empty) */
 	SOURCE_READY,	     /* logged in; capabilities is the list as the server gave it */
-	SOURCE_SELECTED,     /* validity, next (0: not said), exists, read_only */
-	SOURCE_LISTED,	     /* number, key, octets (0: not known) */
-	SOURCE_BEGIN,	/* a message begins: octets announced (0: not known). The number may be 0
-			   when it is not known yet (IMAP: UID may follow the body). */
-	SOURCE_CHUNK,	/* bytes of it, as they came: CRLF line ends, dot-stuffing undone */
-	SOURCE_END,	/* it is whole: number, key, date; octets that came */
-	SOURCE_GONE,	/* number, key: asked for, and no longer there */
-	SOURCE_REFUSED, /* number, key, text: the server will not give this message (now). Follows
-			   BEGIN when the failure came in the middle: forget what came. */
+	SOURCE_MAILBOX,	 /* name, served, wire, attributes, delimiter; validity, next, exists where
+			    the server told them with it (validity 0: it did not). Refused: its name
+			    cannot be used, text says why; what is set serves to show it */
+	SOURCE_STATUS,	 /* name, validity, next, exists; refused: the server does not tell, text */
+	SOURCE_SELECTED, /* validity, next (0: not said), exists, read_only */
+	SOURCE_LISTED,	 /* number, key, octets (0: not known) */
+	SOURCE_BEGIN,	 /* a message begins: octets announced (0: not known). The number may be 0
+			    when it is not known yet (IMAP: UID may follow the body). */
+	SOURCE_CHUNK,	 /* bytes of it, as they came: CRLF line ends, dot-stuffing undone */
+	SOURCE_END,	 /* it is whole: number, key, date; octets that came */
+	SOURCE_GONE,	 /* number, key: asked for, and no longer there */
+	SOURCE_REFUSED,	 /* number, key, text: the server will not give this message (now). Follows
+			    BEGIN when the failure came in the middle: forget what came. */
 	SOURCE_REMOVED, /* number, key: marked for removal and, in IMAP, expunged. In POP3 true only
 			   once finish is DONE and not refused. */
 	SOURCE_NOTICE,	/* text, code: words the user should see (ALERT), or that explain */
@@ -66,6 +70,8 @@ enum source_what {
 
 enum source_verb {
 	SOURCE_VERB_AUTH, /* auth and login */
+	SOURCE_VERB_MAILBOXES,
+	SOURCE_VERB_STATUS,
 	SOURCE_VERB_SELECT,
 	SOURCE_VERB_LIST,
 	SOURCE_VERB_FETCH,
@@ -89,6 +95,14 @@ struct source_event {
 	bool initial_response;	/* SASL-IR (RFC 4959), or POP3 AUTH (RFC 5034) */
 	bool login_command;	/* LOGIN is not disabled; USER is offered */
 	const char *capabilities;
+
+	const char *name;	/* of a mailbox, canonical: UTF-8, "/" between its levels, without
+				   the prefix of the personal namespace; "/" in front of what lies
+				   outside of it; INBOX in upper case */
+	const char *served;	/* the same as the server has it, readable */
+	const char *wire;	/* and as it goes on the wire */
+	const char *attributes; /* of LIST, with one space between */
+	char delimiter;		/* of the server; '\0': none */
 
 	uint32_t validity; /* UIDVALIDITY; POP3: 0 */
 	uint32_t next;	   /* UIDNEXT */
@@ -155,8 +169,19 @@ void source_respond(struct source *source, const char *base64);
 /* IMAP LOGIN, POP3 USER and PASS. Only after AUTH_OFFERED said login_command. */
 void source_login(struct source *source, const char *user, const char *password);
 
-/* IMAP: EXAMINE, or SELECT for writing; mailbox as it goes on the wire. POP3: STAT; mailbox and
- * writing are not used, and next is 0. */
+/* Which mailboxes there are, IMAP only. items: at least one, each a mailbox's name, canonical or as
+ * the server has it, a pattern ("*", and "%" that stops at the end of a level), or an attribute
+ * such as "\\Archive" (RFC 6154). MAILBOX comes for all that they could mean and for some that they
+ * do not: the driver knows the exact rules. NAMESPACE, LIST and STATUS go in one flight. Each name
+ * is told once; mailboxes that cannot be opened are left out. */
+void source_mailboxes(struct source *source, const char *const *items, size_t count);
+
+/* What lies in these mailboxes (canonical names; each once), IMAP only; all of STATUS in one
+ * flight. STATUS for each, in any order. */
+void source_status(struct source *source, const char *const *names, size_t count);
+
+/* IMAP: EXAMINE, or SELECT for writing; mailbox is canonical. POP3: STAT; mailbox and writing are
+ * not used, and next is 0. */
 void source_select(struct source *source, const char *mailbox, bool writing);
 
 /* All messages with number >= from (POP3: all). sizes: octets are wanted too (IMAP asks for

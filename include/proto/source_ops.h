@@ -11,6 +11,18 @@
 
 #include "proto/source.h"
 
+/* An event in which nothing is set. */
+#define SOURCE_EVENT_EMPTY                                                                         \
+	((struct source_event){.key = "",                                                          \
+			       .mechanisms = "",                                                   \
+			       .capabilities = "",                                                 \
+			       .name = "",                                                         \
+			       .served = "",                                                       \
+			       .wire = "",                                                         \
+			       .attributes = "",                                                   \
+			       .text = "",                                                         \
+			       .code = ""})
+
 struct source_ops {
 	void (*free)(struct source *);
 	enum source_what (*next)(struct source *, struct source_event *);
@@ -19,6 +31,8 @@ struct source_ops {
 	void (*auth)(struct source *, const char *mechanism, const char *initial);
 	void (*respond)(struct source *, const char *base64);
 	void (*login)(struct source *, const char *user, const char *password);
+	void (*mailboxes)(struct source *, const char *const *items, size_t count);
+	void (*status)(struct source *, const char *const *names, size_t count);
 	void (*select)(struct source *, const char *mailbox, bool writing);
 	void (*list)(struct source *, uint32_t from, bool sizes);
 	void (*fetch)(struct source *, const struct source_set *set);

@@ -54,6 +54,14 @@ struct collect_counts {
 	uint64_t exists;    /* on the server */
 };
 
+/* True if a visit left something of the mailbox unfinished: only opening it can end that. */
+bool collect_unfinished(struct state *state, int64_t mailbox, bool *unfinished_r, struct err *err);
+
+/* True if there is nothing to do in the mailbox: the server has it under the same validity and with
+ * no uid that we do not know, nothing is unfinished, and nothing is due for removal. */
+bool collect_quiet(struct state *state, const struct state_mailbox *mailbox, bool keep,
+		   uint32_t validity, uint32_t next, bool *quiet_r, struct err *err);
+
 /* Begins with recovery at once. Never fails itself. */
 struct collect *collect_new(const struct collect_params *params);
 

@@ -52,6 +52,15 @@ struct state_mailbox {
 bool state_mailbox(struct state *state, const struct state_key *key,
 		   struct state_mailbox *mailbox_r, struct err *err);
 
+/* The id of an account (key's mailbox is not looked at), made where there is none. */
+bool state_account(struct state *state, const struct state_key *key, int64_t *account_r,
+		   struct err *err);
+
+/* Where key's mailbox is not known and its account has one that is called older, that one gets
+ * key's name (a small transaction of its own, on the calling thread). */
+bool state_called_before(struct state *state, const struct state_key *key, const char *older,
+			 struct err *err);
+
 /* The same, but makes nothing: found_r tells whether it is known. */
 bool state_known_mailbox(struct state *state, const struct state_key *key, bool *found_r,
 			 struct state_mailbox *mailbox_r, struct err *err);
@@ -63,6 +72,10 @@ bool state_mailboxes(struct state *state, const struct state_key *account,
 		     bool (*each)(void *ctx, const struct state_key *key,
 				  const struct state_mailbox *mailbox),
 		     void *ctx, struct err *err);
+
+/* Notes, for the life of this state, that an account of the configuration collects a mailbox. Fails
+ * with ERR_CONFIG if another one does: locks tell processes apart, but not accounts. */
+bool state_claim(struct state *state, int64_t mailbox, const char *account, struct err *err);
 
 /* A lock on one mailbox, between processes, that dies with the process. NULL with ERR_NONE: another
  * mailhaul holds it. */

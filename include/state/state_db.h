@@ -26,8 +26,10 @@ enum state_statement {
 	STATE_READ_MAILDIR,
 	STATE_READ_MAILBOX,
 	STATE_READ_MAILBOXES,
+	STATE_READ_ACCOUNT,
 	STATE_ADD_ACCOUNT,
 	STATE_ADD_MAILBOX,
+	STATE_CALL_MAILBOX,
 	STATE_WRITE_PUT,
 	STATE_WRITE_MARK,
 	STATE_WRITE_GONE,
@@ -43,11 +45,14 @@ enum state_statement {
 	STATE_STATEMENTS
 };
 
+struct state_claim;
+
 struct state {
 	char *directory;
 	char *path;
 	sqlite3 *reader, *writer;
 	sqlite3_stmt *made[STATE_STATEMENTS];
+	struct state_claim *claims;
 	char identity[STATE_IDENTITY + 1];
 };
 

@@ -20,6 +20,10 @@ bool str_same(const char *a, const char *b);
 /* True if text begins with prefix, ASCII case disregarded. */
 bool str_begins(const void *bytes, size_t len, const char *prefix);
 
+/* Decodes the UTF-8 sequence (RFC 3629) that the len octets begin with; returns how many octets it
+ * has, 0 if there is none. */
+size_t str_utf8(const void *bytes, size_t len, uint32_t *point_r);
+
 /*
  * Appends text as a person may safely see it on a terminal: control characters (C0, DEL, C1),
  * bidirectional controls, line and paragraph separators, zero-width characters and octets that are

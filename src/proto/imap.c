@@ -44,8 +44,7 @@ struct source_event *imap_event(struct imap *im, enum source_what what)
 		im->event_count++;
 	}
 	im->whats[slot] = what;
-	im->events[slot] = (struct source_event){
-	    .key = "", .mechanisms = "", .capabilities = "", .text = "", .code = ""};
+	im->events[slot] = SOURCE_EVENT_EMPTY;
 	return &im->events[slot];
 }
 
@@ -76,6 +75,14 @@ void imap_sweep(struct imap *im, enum source_what what, size_t from, size_t end)
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
+static void job_names(struct imap_job *job, const char *const *names, size_t count)
+{
+	job->count = count;
+	job->names = mem_new(count + 1, sizeof *job->names);
+	for (size_t i = 0; i < count; i++)
+		job->names[i] = mem_copy(names[i]);
+}
+
 static struct imap_job *job_add(struct imap *im, enum source_verb verb)
 {
 	struct imap_job **last = &im->jobs;
@@ -105,6 +112,9 @@ void imap_job_drop(struct imap *im)
 	im->jobs = job->next;
 	mem_free_secret(&job->name);
 	mem_free_secret(&job->secret);
+	for (size_t i = 0; job->names && job->names[i]; i++)
+		free(job->names[i]);
+	free(job->names);
 	free(job->numbers);
 	free(job->answered);
 	free(job->text);
@@ -152,7 +162,8 @@ static void answer_logout(struct imap *im, const struct imap_sent *sent,
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
-static void answer_id(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
+/* Whatever it is: what it told stood in untagged lines. */
+static void answer_any(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
 {
 	(void)im;
 	(void)sent;
@@ -165,7 +176,11 @@ const struct imap_step_ops imap_steps[] = {
     [IMAP_STEP_STARTTLS] = {"the answer to STARTTLS", true, imap_starttls_answer},
     [IMAP_STEP_AUTHENTICATE] = {"the answer to AUTHENTICATE", false, imap_auth_answer},
     [IMAP_STEP_LOGIN] = {"the answer to LOGIN", false, imap_auth_answer},
-    [IMAP_STEP_ID] = {"the answer to ID", false, answer_id},
+    [IMAP_STEP_ID] = {"the answer to ID", false, answer_any},
+    [IMAP_STEP_ENABLE] = {"the answer to ENABLE", false, answer_any},
+    [IMAP_STEP_NAMESPACE] = {"the answer to NAMESPACE", false, answer_any},
+    [IMAP_STEP_MAILBOXES] = {"the list of mailboxes", false, imap_boxes_answer},
+    [IMAP_STEP_STATUS] = {"the answer to STATUS", false, imap_status_answer},
     [IMAP_STEP_SELECT] = {"the answer to SELECT", false, imap_select_answer},
     [IMAP_STEP_LIST] = {"the list of messages", false, imap_list_answer},
     [IMAP_STEP_FETCH] = {"the answer to UID FETCH", false, imap_fetch_answer},
@@ -181,6 +196,8 @@ static const struct {
 	void (*feed)(struct imap *im, struct imap_job *job);
 } verbs[SOURCE_VERBS] = {
     [SOURCE_VERB_AUTH] = {IMAP_OFFERED, imap_auth_feed},
+    [SOURCE_VERB_MAILBOXES] = {IMAP_LOGGED_IN, imap_boxes_feed},
+    [SOURCE_VERB_STATUS] = {IMAP_LOGGED_IN, imap_status_feed},
     [SOURCE_VERB_SELECT] = {IMAP_LOGGED_IN, imap_select_feed},
     [SOURCE_VERB_LIST] = {IMAP_LOGGED_IN, imap_list_feed},
     [SOURCE_VERB_FETCH] = {IMAP_LOGGED_IN, imap_fetch_feed},
@@ -257,6 +274,8 @@ static void on_untagged(struct imap *im, const struct imap_line *line)
 		imap_fetch_part(im, IMAP_LINE, line);
 	} else if (imap_token_is(&line->tokens[0], "CAPABILITY")) {
 		imap_learn_line(im, line);
+	} else if (imap_boxes_line(im, line)) {
+		return;
 	} else if (line->count > 1 && imap_token_number(&line->tokens[0], UINT32_MAX, &number)) {
 		imap_mailbox_number(im, line, (uint32_t)number);
 	}
@@ -313,11 +332,13 @@ static void work(struct imap *im)
 	if (!job || im->challenged || im->line.len || !im->greeted)
 		return;
 	if (job->verb == SOURCE_VERB_FINISH)
-		im->id_due = false;
+		im->id_due = im->enable_due = false;
 	else if (im->phase != verbs[job->verb].phase)
 		return;
 	if (im->id_due)
 		imap_say_id(im);
+	if (im->enable_due)
+		imap_say_enable(im);
 	verbs[job->verb].feed(im, job);
 }
 
@@ -326,6 +347,8 @@ static bool sweep(struct imap *im, struct source_event *ev, enum source_what *wh
 {
 	struct imap_job *job = im->jobs;
 
+	if (im->telling && imap_boxes_tell(im, ev, what_r))
+		return true;
 	while (im->sweep.active && im->sweep.at < im->sweep.end) {
 		size_t at = im->sweep.at++;
 
@@ -433,7 +456,7 @@ static enum source_what imap_next(struct source *source, struct source_event *ev
 		if (im->phase == IMAP_HANDSHAKING)
 			imap_wall_holds(im);
 		work(im);
-		if (im->event_count || im->failure.kind != ERR_NONE || hear(im))
+		if (im->event_count || im->telling || im->failure.kind != ERR_NONE || hear(im))
 			continue;
 		if (!source->eof)
 			break;
@@ -460,6 +483,16 @@ static void imap_login(struct source *source, const char *user, const char *pass
 	job->login = true;
 	job->name = mem_copy(user);
 	job->secret = mem_copy(password);
+}
+
+static void imap_mailboxes(struct source *source, const char *const *items, size_t count)
+{
+	job_names(job_add((struct imap *)source, SOURCE_VERB_MAILBOXES), items, count);
+}
+
+static void imap_status(struct source *source, const char *const *names, size_t count)
+{
+	job_names(job_add((struct imap *)source, SOURCE_VERB_STATUS), names, count);
 }
 
 static void imap_select(struct source *source, const char *mailbox, bool writing)
@@ -501,6 +534,9 @@ static void imap_free(struct source *source)
 		imap_job_drop(im);
 	imap_parse_free(&im->parse);
 	buf_wipe(&im->line);
+	imap_boxes_forget(im);
+	buf_free(&im->name);
+	buf_free(&im->served);
 	buf_free(&im->text);
 	buf_free(&im->capabilities);
 	buf_free(&im->mechanisms);
@@ -518,6 +554,8 @@ static const struct source_ops imap_ops = {
     .auth = imap_auth,
     .respond = imap_respond,
     .login = imap_login,
+    .mailboxes = imap_mailboxes,
+    .status = imap_status,
     .select = imap_select,
     .list = imap_list,
     .fetch = imap_fetch,

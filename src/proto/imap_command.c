@@ -33,17 +33,19 @@ struct buf *imap_begin(struct imap *im, enum imap_step step)
 	return &im->line;
 }
 
-static bool quotable(const char *text)
+/* RFC 6855 section 3: UTF-8 may be quoted once it was agreed on. */
+static bool quotable(const struct imap *im, const char *text)
 {
 	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c >= 0x7f || *c == '\r' || *c == '\n')
+		if (*c == 0x7f || *c == '\r' || *c == '\n' ||
+		    ((unsigned char)*c >= 0x80 && !im->space.utf8))
 			return false;
 	return true;
 }
 
 void imap_string(struct imap *im, const char *text)
 {
-	if (!quotable(text) && im->cut_count < IMAP_CUTS_MAX) {
+	if (!quotable(im, text) && im->cut_count < IMAP_CUTS_MAX) {
 		buf_printf(&im->line, "{%zu}\r\n", strlen(text));
 		im->cuts[im->cut_count++] = im->line.len;
 		buf_text(&im->line, text);
@@ -146,6 +148,13 @@ void imap_say_id(struct imap *im)
 	}
 	buf_text(&im->line, ")");
 	imap_send(im, 0);
+}
+
+/* RFC 5161, 6855: names of mailboxes are UTF-8 from its answer on. */
+void imap_say_enable(struct imap *im)
+{
+	im->enable_due = false;
+	imap_say(im, IMAP_STEP_ENABLE, "ENABLE UTF8=ACCEPT");
 }
 
 /* The quoted string that is a message's body. */

@@ -125,6 +125,9 @@ static void ready(struct imap *im)
 {
 	im->phase = IMAP_LOGGED_IN;
 	im->id_due = im->program && imap_offers(im, "ID");
+	im->enable_due = (imap_offers(im, "ENABLE") || imap_offers(im, "IMAP4rev2")) &&
+			 (imap_offers(im, "UTF8=ACCEPT") || imap_offers(im, "UTF8=ONLY"));
+	im->space.utf8 = imap_offers(im, "IMAP4rev2") && !imap_offers(im, "IMAP4rev1");
 	imap_event(im, SOURCE_READY)->capabilities = buf_string(&im->capabilities);
 }
 

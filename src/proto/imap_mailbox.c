@@ -20,14 +20,24 @@ enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
 
 void imap_select_feed(struct imap *im, struct imap_job *job)
 {
+	struct buf wire = {0};
+
 	if (job->started)
 		return;
 	job->started = true;
 	im->validity = im->next = im->exists = 0;
+	if (!imap_name_write(&im->space, job->name, &wire)) {
+		buf_clear(&im->text);
+		buf_text(&im->text, "this server cannot have a mailbox of that name");
+		*im->code = '\0';
+		imap_done_refused(im);
+		return;
+	}
 	im->writable = job->writing;
 	buf_text(imap_begin(im, IMAP_STEP_SELECT), job->writing ? "SELECT " : "EXAMINE ");
-	imap_string(im, job->name);
+	imap_string(im, buf_string(&wire));
 	imap_send(im, 0);
+	buf_free(&wire);
 }
 
 void imap_select_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)

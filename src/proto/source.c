@@ -20,8 +20,7 @@ void source_free(struct source **source)
 
 enum source_what source_next(struct source *source, struct source_event *ev)
 {
-	*ev = (struct source_event){
-	    .key = "", .mechanisms = "", .capabilities = "", .text = "", .code = ""};
+	*ev = SOURCE_EVENT_EMPTY;
 	if (!source->out.len)
 		source->out_secret = false;
 	if (source->err.kind != ERR_NONE)
@@ -77,6 +76,16 @@ void source_respond(struct source *source, const char *base64)
 void source_login(struct source *source, const char *user, const char *password)
 {
 	source->ops->login(source, user, password);
+}
+
+void source_mailboxes(struct source *source, const char *const *items, size_t count)
+{
+	source->ops->mailboxes(source, items, count);
+}
+
+void source_status(struct source *source, const char *const *names, size_t count)
+{
+	source->ops->status(source, names, count);
 }
 
 void source_select(struct source *source, const char *mailbox, bool writing)

@@ -202,23 +202,55 @@ static void recovered(void *ctx, struct batch *batch)
 	step(collect);
 }
 
+/* What only the next visit can end. */
+static const uint32_t unfinished =
+    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
+
 static void recover(struct collect *collect)
 {
 	struct batch_params params = batch_params(collect);
 	struct batch *batch = batch_new(&params);
-	uint32_t mask =
-	    STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) | STATE_MASK(STATE_WAITING);
 	struct err err;
 
 	batch_recover(batch, intake_name_mark(collect->intake), collect->params.mailbox.next);
-	if (!state_each(collect->params.state, collect->params.mailbox.id, mask, recover_row, batch,
-			&err)) {
+	if (!state_each(collect->params.state, collect->params.mailbox.id, unfinished, recover_row,
+			batch, &err)) {
 		batch_free(&batch);
 		fail(collect, &err);
 		return;
 	}
 	collect->commits++;
 	batch_commit(batch, recovered, collect);
+}
+
+/* ---- whether there is anything to do ---- */
+
+static bool one_is_enough(void *ctx, uint32_t validity, const struct state_row *row)
+{
+	(void)validity;
+	(void)row;
+	*(bool *)ctx = true;
+	return false;
+}
+
+bool collect_unfinished(struct state *state, int64_t mailbox, bool *unfinished_r, struct err *err)
+{
+	*unfinished_r = false;
+	return state_each(state, mailbox, unfinished, one_is_enough, unfinished_r, err);
+}
+
+bool collect_quiet(struct state *state, const struct state_mailbox *mailbox, bool keep,
+		   uint32_t validity, uint32_t next, bool *quiet_r, struct err *err)
+{
+	bool work = !validity || mailbox->validity != validity || !next || mailbox->next < next;
+
+	*quiet_r = false;
+	if (!work && !collect_unfinished(state, mailbox->id, &work, err))
+		return false;
+	if (!work && !keep && !state_due(state, mailbox->id, INT64_MAX, one_is_enough, &work, err))
+		return false;
+	*quiet_r = !work;
+	return true;
 }
 
 /* ---- life ---- */

@@ -14,6 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
+
+struct state_claim {
+	UT_hash_handle hh;
+	int64_t mailbox;
+	char *account;
+};
 
 static bool read_identity(struct state *state, struct err *err)
 {
@@ -51,6 +58,19 @@ struct state *state_open(const char *directory, struct err *err)
 	return state;
 }
 
+static void claims_free(struct state *state)
+{
+	struct state_claim *claim;
+	struct state_claim *next;
+
+	HASH_ITER(hh, state->claims, claim, next)
+	{
+		HASH_DEL(state->claims, claim);
+		free(claim->account);
+		free(claim);
+	}
+}
+
 void state_free(struct state **state_p)
 {
 	struct state *state = *state_p;
@@ -61,6 +81,7 @@ void state_free(struct state **state_p)
 		sqlite3_finalize(state->made[i]);
 	sqlite3_close(state->reader);
 	sqlite3_close(state->writer);
+	claims_free(state);
 	free(state->directory);
 	free(state->path);
 	free(state);
@@ -157,4 +178,60 @@ bool state_mailbox(struct state *state, const struct state_key *key,
 		return false;
 	}
 	return found || err_set(err, ERR_STATE, "the state file %s lost a mailbox", state->path);
+}
+
+bool state_account(struct state *state, const struct state_key *key, int64_t *account_r,
+		   struct err *err)
+{
+	struct state_key account = *key;
+	sqlite3_stmt *stmt;
+	int got;
+
+	account.mailbox = NULL;
+	if (!state_db_keyed(state, STATE_ADD_ACCOUNT, &account, err) ||
+	    !state_db_run(state, STATE_ADD_ACCOUNT, err))
+		return false;
+	stmt = state_db_keyed(state, STATE_READ_ACCOUNT, &account, err);
+	if (!stmt)
+		return false;
+	got = sqlite3_step(stmt);
+	*account_r = got == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+	return state_db_read_ended(state, stmt, got, err);
+}
+
+bool state_called_before(struct state *state, const struct state_key *key, const char *older,
+			 struct err *err)
+{
+	struct state_key before = *key;
+	struct state_mailbox mailbox;
+	sqlite3_stmt *stmt;
+	bool found = false;
+
+	before.mailbox = older;
+	if (!state_known_mailbox(state, &before, &found, &mailbox, err))
+		return false;
+	if (!found)
+		return true;
+	stmt = state_db_keyed(state, STATE_CALL_MAILBOX, key, err);
+	if (!stmt)
+		return false;
+	state_db_bind_text(stmt, 5, older);
+	return state_db_run(state, STATE_CALL_MAILBOX, err);
+}
+
+/* ---- claims ---- */
+
+bool state_claim(struct state *state, int64_t mailbox, const char *account, struct err *err)
+{
+	struct state_claim *claim;
+
+	HASH_FIND(hh, state->claims, &mailbox, sizeof mailbox, claim);
+	if (claim)
+		return !strcmp(claim->account, account) ||
+		       err_set(err, ERR_CONFIG, "account \"%s\" collects it, too", claim->account);
+	claim = mem_new(1, sizeof *claim);
+	claim->mailbox = mailbox;
+	claim->account = mem_copy(account);
+	HASH_ADD(hh, state->claims, mailbox, sizeof claim->mailbox, claim);
+	return true;
 }

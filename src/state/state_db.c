@@ -117,10 +117,15 @@ static const char *const statements[STATE_STATEMENTS] = {
 			     " protocol, user, host, name FROM account JOIN mailbox"
 			     " ON mailbox.account = account.id WHERE ?1 = '' OR"
 			     " (protocol = ?1 AND user = ?2 AND host = ?3) ORDER BY mailbox.id",
+    [STATE_READ_ACCOUNT] = "SELECT id FROM account WHERE protocol = ?1 AND user = ?2"
+			   " AND host = ?3",
     [STATE_ADD_ACCOUNT] =
 	"INSERT OR IGNORE INTO account (protocol, user, host) VALUES (?1, ?2, ?3)",
     [STATE_ADD_MAILBOX] = "INSERT OR IGNORE INTO mailbox (account, name) SELECT id, ?4 FROM account"
 			  " WHERE protocol = ?1 AND user = ?2 AND host = ?3",
+    [STATE_CALL_MAILBOX] = "UPDATE OR IGNORE mailbox SET name = ?4 WHERE name = ?5 AND account ="
+			   " (SELECT id FROM account WHERE protocol = ?1 AND user = ?2"
+			   " AND host = ?3)",
     [STATE_WRITE_PUT] = "INSERT OR REPLACE INTO message VALUES"
 			" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [STATE_WRITE_MARK] = "UPDATE message SET state = ?4, changed = ?5,"

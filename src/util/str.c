@@ -57,13 +57,15 @@ bool str_same(const char *a, const char *b)
 	return str_is(a, strlen(a), b);
 }
 
-/* Decodes one UTF-8 sequence (RFC 3629) of at most len octets; 0 if there is none. */
-static size_t utf8_one(const unsigned char *s, size_t len, uint32_t *point_r)
+size_t str_utf8(const void *bytes, size_t len, uint32_t *point_r)
 {
+	const unsigned char *s = bytes;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	uint32_t point;
 	size_t need;
 
+	if (!len)
+		return 0;
 	if (s[0] < 0x80) {
 		*point_r = s[0];
 		return 1;
@@ -109,7 +111,7 @@ void str_visible(struct buf *out, const void *bytes, size_t len, size_t max)
 
 	for (size_t i = 0; i < len;) {
 		uint32_t point = 0;
-		size_t took = utf8_one(s + i, len - i, &point);
+		size_t took = str_utf8(s + i, len - i, &point);
 		char shown[16];
 
 		if (!took)

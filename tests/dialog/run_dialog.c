@@ -21,10 +21,10 @@
  *                     server's. Fields not named are not compared, but DONE is refused only where
  *                     that is said. Neighbouring chunks count as one. IDLE: the engine wants a
  * verb. V: verb ...     tls_started, auth MECH [INITIAL], respond BASE64, cancel, login USER
- * PASSWORD, select MAILBOX [writing], list FROM [sizes], fetch SET, remove SET, finish, eof (after
- * all that was sent has been read). SET is like 1,2,5:9. W: text         after all that was sent
- * has been read, the engine waits for this T: text         the trace, whole and in order; compared
- * at the end
+ * PASSWORD, select MAILBOX [writing], mailboxes ITEM..., status NAME..., list FROM [sizes], fetch
+ * SET, remove SET, finish, eof (after all that was sent has been read). SET is like 1,2,5:9. W:
+ * text         after all that was sent has been read, the engine waits for this T: text         the
+ * trace, whole and in order; compared at the end
  *
  * Events and client lines are compared each in their own order; a verb is given once all that
  * stands above it came. At the end nothing may be left over. Besides, two things hold in every
@@ -49,7 +49,7 @@ enum { IN_MAX = 300000, DRIP_ALL = 65536 };
 struct happened {
 	enum source_what what;
 	struct source_event ev;
-	char *key, *mechanisms, *capabilities, *text, *code;
+	char *key, *mechanisms, *capabilities, *name, *served, *wire, *attributes, *text, *code;
 	struct buf bytes;
 };
 
@@ -76,6 +76,8 @@ static const char *const whats[SOURCE_WHATS] = {
     [SOURCE_CHALLENGE] = "CHALLENGE",
     [SOURCE_AUTH_OFFERED] = "AUTH_OFFERED",
     [SOURCE_READY] = "READY",
+    [SOURCE_MAILBOX] = "MAILBOX",
+    [SOURCE_STATUS] = "STATUS",
     [SOURCE_SELECTED] = "SELECTED",
     [SOURCE_LISTED] = "LISTED",
     [SOURCE_BEGIN] = "BEGIN",
@@ -90,8 +92,10 @@ static const char *const whats[SOURCE_WHATS] = {
 };
 
 static const char *const verbs[SOURCE_VERBS] = {
-    [SOURCE_VERB_AUTH] = "auth",   [SOURCE_VERB_SELECT] = "select", [SOURCE_VERB_LIST] = "list",
-    [SOURCE_VERB_FETCH] = "fetch", [SOURCE_VERB_REMOVE] = "remove", [SOURCE_VERB_FINISH] = "finish",
+    [SOURCE_VERB_MAILBOXES] = "mailboxes", [SOURCE_VERB_STATUS] = "status",
+    [SOURCE_VERB_AUTH] = "auth",	   [SOURCE_VERB_SELECT] = "select",
+    [SOURCE_VERB_LIST] = "list",	   [SOURCE_VERB_FETCH] = "fetch",
+    [SOURCE_VERB_REMOVE] = "remove",	   [SOURCE_VERB_FINISH] = "finish",
 };
 
 __attribute__((format(printf, 2, 3))) static bool complain(struct replay *r, const char *format,
@@ -117,6 +121,10 @@ static void happened_free(struct happened *h)
 	free(h->key);
 	free(h->mechanisms);
 	free(h->capabilities);
+	free(h->name);
+	free(h->served);
+	free(h->wire);
+	free(h->attributes);
 	free(h->text);
 	free(h->code);
 	buf_free(&h->bytes);
@@ -138,6 +146,10 @@ static void event_keep(struct replay *r, enum source_what what, const struct sou
 			       .key = mem_copy(ev->key),
 			       .mechanisms = mem_copy(ev->mechanisms),
 			       .capabilities = mem_copy(ev->capabilities),
+			       .name = mem_copy(ev->name),
+			       .served = mem_copy(ev->served),
+			       .wire = mem_copy(ev->wire),
+			       .attributes = mem_copy(ev->attributes),
 			       .text = mem_copy(ev->text),
 			       .code = mem_copy(ev->code)};
 	if (what == SOURCE_CHUNK || what == SOURCE_CHALLENGE)
@@ -164,6 +176,10 @@ static void happened_print(const struct replay *r, const struct happened *h)
 		printf(" mechanisms=\"%s\"%s%s", h->mechanisms,
 		       ev->initial_response ? " initial_response" : "",
 		       ev->login_command ? " login_command" : "");
+	if (h->what == SOURCE_MAILBOX || h->what == SOURCE_STATUS)
+		printf(" name=\"%s\" served=\"%s\" wire=\"%s\" attributes=\"%s\" delimiter=%d%s",
+		       h->name, h->served, h->wire, h->attributes, ev->delimiter,
+		       ev->refused ? " refused" : "");
 	if (h->what == SOURCE_READY)
 		printf(" capabilities=\"%s\"", h->capabilities);
 	if (h->bytes.len)
@@ -260,6 +276,14 @@ static const char *field_text(const struct happened *h, const char *name)
 {
 	if (!strcmp(name, "key"))
 		return h->key;
+	if (!strcmp(name, "name"))
+		return h->name;
+	if (!strcmp(name, "served"))
+		return h->served;
+	if (!strcmp(name, "wire"))
+		return h->wire;
+	if (!strcmp(name, "attributes"))
+		return h->attributes;
 	if (!strcmp(name, "text"))
 		return h->text;
 	if (!strcmp(name, "code"))
@@ -367,7 +391,7 @@ static bool event_match(const struct replay *r, const struct happened *h, const 
 		if (!strcmp(words[i].name, "repeat"))
 			str_number(words[i].value.data, words[i].value.len, UINT32_MAX, &repeat);
 	}
-	if (h->what == SOURCE_DONE && h->ev.refused != refused)
+	if (h->what != SOURCE_REFUSED && h->ev.refused != refused)
 		return false;
 	for (size_t i = 1; i < count; i++)
 		if (!word_match(r, h, &words[i], repeat))
@@ -509,13 +533,32 @@ static bool verb_give(struct replay *r, const char *verb, const char *a, const c
 	return true;
 }
 
+static void give_names(struct replay *r, struct word *words, size_t count)
+{
+	const char *names[WORDS_MAX];
+
+	for (size_t i = 1; i < count; i++)
+		names[i - 1] = word_text(words, count, i);
+	if (!strcmp(word_text(words, count, 0), "mailboxes"))
+		source_mailboxes(r->source, names, count - 1);
+	else
+		source_status(r->source, names, count - 1);
+}
+
+static bool takes_names(const char *verb)
+{
+	return !strcmp(verb, "mailboxes") || !strcmp(verb, "status");
+}
+
 static bool give(struct replay *r, const char *text)
 {
 	struct word words[WORDS_MAX];
 	size_t count = words_split(words, text);
 	bool fine = count > 0;
 
-	if (fine)
+	if (fine && takes_names(word_text(words, count, 0)))
+		give_names(r, words, count);
+	else if (fine)
 		fine = verb_give(r, word_text(words, count, 0), word_text(words, count, 1),
 				 word_text(words, count, 2));
 	words_free(words, count);
