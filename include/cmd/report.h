@@ -22,8 +22,18 @@ void report_visit(const struct cmd_options *options, const struct config_account
 void report_test(const struct cmd_options *options, const struct config_account *account,
 		 const struct session_report *report);
 
-/* One account's row of "status"; counts are rows in each state over all its mailboxes. */
+/* Rows in each state, of each mailbox and over all. */
+struct report_mailboxes {
+	struct report_mailbox {
+		char *name;
+		uint64_t counts[STATE_IS_END];
+	} * all;
+	size_t count;
+	uint64_t sums[STATE_IS_END];
+};
+
+/* One account's row of "status". */
 void report_status(const struct cmd_options *options, const struct config_account *account,
-		   const struct state_visit *visit, const uint64_t counts[STATE_IS_END]);
+		   const struct state_visit *visit, const struct report_mailboxes *mailboxes);
 
 #endif

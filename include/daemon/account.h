@@ -42,6 +42,9 @@ bool account_last_visit(struct account_shared *shared, const struct config_accou
 /* "imap" or "pop3". */
 const char *account_protocol(const struct config_account *account);
 
+/* The items of the account's list of mailboxes, NULL at the end; in POP3 INBOX. */
+const char *const *account_mailboxes(const struct config_account *account);
+
 /* Appends the mailbox's name as one path component or part of it that cannot leave the tree: "/"
  * becomes "." , "." at the beginning and anything odd becomes %XX. */
 void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox);

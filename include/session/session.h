@@ -1,8 +1,8 @@
 /*
  * session: one visit of one account: connect, encrypt, log in, collect each mailbox, say goodbye.
  *
- * It owns the connection, the source, the login, the sinks and the collects, and drives them from
- * one loop. Whatever goes wrong, what is whole is committed, and the outcome is recorded for
+ * It owns the connection, the source, the login and the walk through the mailboxes, and drives them
+ * from one loop. Whatever goes wrong, what is whole is committed, and the outcome is recorded for
  * status.
  */
 #ifndef MAILHAUL_SESSION_SESSION_H
@@ -16,9 +16,21 @@
 
 struct session;
 
+/* Makes the sinks of an account, one for each mailbox when it is opened. */
+struct session_sinks {
+	struct sink *(*make)(const struct session_sinks *sinks, const char *mailbox,
+			     struct err *err);
+	void *shared;
+	const void *account;
+};
+
+/* A mailbox of a visit. Strings are never NULL. */
 struct session_mailbox {
-	const char *name;
-	struct sink *sink; /* becomes the session's; NULL when look_only */
+	const char *name;	/* as people write it, see source.h */
+	const char *attributes; /* what it is for (RFC 6154): "\\Archive"; "" mostly */
+	bool quiet;		/* the server told that there is nothing to do */
+	bool looked;		/* at what lies in it: it is quiet, or it was opened */
+	struct collect_counts counts;
 };
 
 /* How a connection was protected. Strings are never NULL; "" before it was. */
@@ -37,12 +49,13 @@ struct session_report {
 	const char *capabilities;     /* what the server said it can do, after login; "" */
 	struct collect_counts counts; /* over all mailboxes */
 	size_t mailbox_count;
-	const char *const *mailboxes;
-	const struct collect_counts *mailbox_counts;
+	const struct session_mailbox *mailboxes;
+	size_t unmatched_count;
+	const char *const *unmatched; /* items of the account's list that match nothing there */
 };
 
 struct session_params {
-	struct loop *loop; /* borrowed, as is everything below but the sinks */
+	struct loop *loop; /* borrowed, as is everything below */
 	struct committer *committer;
 	struct state *state;
 	const char *account;  /* name, for the log */
@@ -53,8 +66,9 @@ struct session_params {
 	const char *user;
 	const char *auth;
 	const struct secret *secret;
-	const struct session_mailbox *mailboxes;
+	const char *const *mailboxes; /* items: see pattern.h */
 	size_t mailbox_count;
+	struct session_sinks sinks; /* copied */
 	bool keep;
 	uint32_t max_attempts;
 	bool look_only; /* test: change nothing */

@@ -2,8 +2,8 @@
  * report: what the commands print on stdout: for people, or one JSON object a line (--json), each
  * with the "version" of its form.
  *
- * Texts of servers were made visible where they entered; names come from the configuration, which
- * allows no control characters.
+ * Texts of servers were made visible where they entered, names of mailboxes are where they are
+ * printed; other names come from the configuration, which allows no control characters.
  */
 #include "cmd/report.h"
 
@@ -57,6 +57,18 @@ static json_t *json_time(int64_t at)
 static json_t *json_text(const char *text)
 {
 	return *text ? json_string(text) : json_null();
+}
+
+/* Words with one space between, as an array. */
+static json_t *json_words(const char *words)
+{
+	json_t *array = json_array();
+
+	for (size_t len; *words; words += len + (words[len] == ' ')) {
+		len = strcspn(words, " ");
+		json_array_append_new(array, json_stringn(words, len));
+	}
+	return array;
 }
 
 static json_t *json_err(const struct err *err)
@@ -283,6 +295,34 @@ static void test_security(const struct session_report *report)
 	printf("    pin_sha256    %s\n", tls->pin);
 }
 
+/* Names come from the server here. */
+static void print_visible(const char *text)
+{
+	struct buf shown = {0};
+
+	str_visible(&shown, text, strlen(text), 2000);
+	fputs(buf_string(&shown), stdout);
+	buf_free(&shown);
+}
+
+static void test_mailbox(const struct session_mailbox *mailbox)
+{
+	const struct collect_counts *counts = &mailbox->counts;
+
+	if (!mailbox->looked)
+		return;
+	printf("    mailbox       ");
+	print_visible(mailbox->name);
+	if (*mailbox->attributes) {
+		printf(" (");
+		print_visible(mailbox->attributes);
+		putchar(')');
+	}
+	printf(": %llu on the server, %llu would be fetched, %llu would be removed\n",
+	       (unsigned long long)counts->exists, (unsigned long long)counts->fresh,
+	       (unsigned long long)counts->removable);
+}
+
 static void test_text(const struct config_account *account, const struct session_report *report)
 {
 	printf("%s: %s as %s at %s, port %u\n", account->name,
@@ -299,14 +339,11 @@ static void test_text(const struct config_account *account, const struct session
 		print_words("server offers", buf_string(&shown));
 		buf_free(&shown);
 	}
-	for (size_t i = 0; !report->err.kind && i < report->mailbox_count; i++) {
-		const struct collect_counts *counts = &report->mailbox_counts[i];
-
-		printf("    mailbox       %s: %llu on the server, %llu would be fetched, %llu "
-		       "would be removed\n",
-		       report->mailboxes[i], (unsigned long long)counts->exists,
-		       (unsigned long long)counts->fresh, (unsigned long long)counts->removable);
-	}
+	for (size_t i = 0; i < report->mailbox_count; i++)
+		test_mailbox(&report->mailboxes[i]);
+	for (size_t i = 0; i < report->unmatched_count; i++)
+		printf("    mailbox       none on the server is meant by %s\n",
+		       report->unmatched[i]);
 	if (report->err.kind)
 		printf("    failed        %s\n", report->err.words);
 	if (*report->err.server)
@@ -319,6 +356,7 @@ void report_test(const struct cmd_options *options, const struct config_account 
 {
 	json_t *object;
 	json_t *mailboxes;
+	json_t *unmatched;
 
 	if (!options->json) {
 		test_text(account, report);
@@ -327,24 +365,49 @@ void report_test(const struct cmd_options *options, const struct config_account 
 	object = visit_json("test", account, report);
 	mailboxes = json_array();
 	for (size_t i = 0; i < report->mailbox_count; i++) {
-		const struct collect_counts *counts = &report->mailbox_counts[i];
+		const struct session_mailbox *one = &report->mailboxes[i];
+		const struct collect_counts *counts = &one->counts;
 		json_t *mailbox = json_object();
 
-		json_object_set_new(mailbox, "name", json_string(report->mailboxes[i]));
+		json_object_set_new(mailbox, "name", json_string(one->name));
+		json_object_set_new(mailbox, "attributes", json_words(one->attributes));
+		json_object_set_new(mailbox, "quiet", json_boolean(one->quiet));
 		json_object_set_new(mailbox, "exists", number(counts->exists));
 		json_object_set_new(mailbox, "would_fetch", number(counts->fresh));
 		json_object_set_new(mailbox, "would_remove", number(counts->removable));
 		json_array_append_new(mailboxes, mailbox);
 	}
 	json_object_set_new(object, "mailboxes", mailboxes);
+	unmatched = json_array();
+	for (size_t i = 0; i < report->unmatched_count; i++)
+		json_array_append_new(unmatched, json_string(report->unmatched[i]));
+	json_object_set_new(object, "unmatched", unmatched);
 	print_json(object);
 }
 
 /* ---- status ---- */
 
-static void status_json(const struct config_account *account, const struct state_visit *visit,
-			const uint64_t counts[STATE_IS_END])
+static uint64_t delivered_of(const uint64_t counts[STATE_IS_END])
 {
+	return counts[STATE_DELIVERED] + counts[STATE_REMOVED];
+}
+
+static uint64_t waiting_of(const uint64_t counts[STATE_IS_END])
+{
+	return counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
+}
+
+static void json_counts(json_t *object, const uint64_t counts[STATE_IS_END])
+{
+	json_object_set_new(object, "delivered", number(delivered_of(counts)));
+	json_object_set_new(object, "waiting", number(waiting_of(counts)));
+	json_object_set_new(object, "quarantined", number(counts[STATE_QUARANTINED]));
+}
+
+static void status_json(const struct config_account *account, const struct state_visit *visit,
+			const struct report_mailboxes *mailboxes)
+{
+	json_t *array = json_array();
 	int64_t now = time(NULL);
 	int64_t wait = quiet_auth_wait(visit, now);
 	json_t *object = json_object();
@@ -355,12 +418,15 @@ static void status_json(const struct config_account *account, const struct state
 	json_object_set_new(object, "last_success", json_time(visit->succeeded));
 	json_object_set_new(object, "messages", number(visit->messages));
 	json_object_set_new(object, "octets", number(visit->octets));
-	json_object_set_new(object, "delivered",
-			    number(counts[STATE_DELIVERED] + counts[STATE_REMOVED]));
-	json_object_set_new(
-	    object, "waiting",
-	    number(counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED]));
-	json_object_set_new(object, "quarantined", number(counts[STATE_QUARANTINED]));
+	json_counts(object, mailboxes->sums);
+	for (size_t i = 0; i < mailboxes->count; i++) {
+		json_t *mailbox = json_object();
+
+		json_object_set_new(mailbox, "name", json_string(mailboxes->all[i].name));
+		json_counts(mailbox, mailboxes->all[i].counts);
+		json_array_append_new(array, mailbox);
+	}
+	json_object_set_new(object, "mailboxes", array);
 	json_object_set_new(object, "encryption", json_text(visit->encryption));
 	json_object_set_new(object, "mechanism", json_text(visit->mechanism));
 	json_object_set_new(object, "certificate_expires", json_time(visit->expires));
@@ -383,13 +449,23 @@ static const char *ago(char *out, size_t size, int64_t then, int64_t now)
 	return out;
 }
 
+static void print_counts(const uint64_t counts[STATE_IS_END])
+{
+	uint64_t waiting = waiting_of(counts);
+
+	printf("%llu so far", (unsigned long long)delivered_of(counts));
+	if (waiting)
+		printf(", %llu waiting in the spool", (unsigned long long)waiting);
+	if (counts[STATE_QUARANTINED])
+		printf(", %llu in the quarantine", (unsigned long long)counts[STATE_QUARANTINED]);
+	putchar('\n');
+}
+
 static void status_text(const struct config_account *account, const struct state_visit *visit,
-			const uint64_t counts[STATE_IS_END])
+			const struct report_mailboxes *mailboxes)
 {
 	int64_t now = time(NULL);
-	uint64_t delivered = counts[STATE_DELIVERED] + counts[STATE_REMOVED];
 	int64_t wait = quiet_auth_wait(visit, now);
-	uint64_t waiting = counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
 	char when[64];
 	char size[64];
 
@@ -400,12 +476,14 @@ static void status_text(const struct config_account *account, const struct state
 		       visit->messages == 1 ? "" : "s", str_octets(size, visit->octets));
 	else if (visit->tried)
 		printf(": %s", *visit->error ? "nothing delivered" : "nothing new");
-	printf("\n    delivered     %llu so far", (unsigned long long)delivered);
-	if (waiting)
-		printf(", %llu waiting in the spool", (unsigned long long)waiting);
-	if (counts[STATE_QUARANTINED])
-		printf(", %llu in the quarantine", (unsigned long long)counts[STATE_QUARANTINED]);
-	putchar('\n');
+	printf("\n    delivered     ");
+	print_counts(mailboxes->sums);
+	for (size_t i = 0; mailboxes->count > 1 && i < mailboxes->count; i++) {
+		printf("                  ");
+		print_visible(mailboxes->all[i].name);
+		printf(": ");
+		print_counts(mailboxes->all[i].counts);
+	}
 	if (*visit->encryption) {
 		printf("    encryption    ");
 		print_security(visit->encryption, TEXT_COLUMN);
@@ -428,10 +506,10 @@ static void status_text(const struct config_account *account, const struct state
 }
 
 void report_status(const struct cmd_options *options, const struct config_account *account,
-		   const struct state_visit *visit, const uint64_t counts[STATE_IS_END])
+		   const struct state_visit *visit, const struct report_mailboxes *mailboxes)
 {
 	if (options->json)
-		status_json(account, visit, counts);
+		status_json(account, visit, mailboxes);
 	else
-		status_text(account, visit, counts);
+		status_text(account, visit, mailboxes);
 }

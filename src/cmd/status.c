@@ -4,30 +4,64 @@
 #include "cmd/cmd.h"
 #include "cmd/report.h"
 #include "daemon/account.h"
+#include "session/pattern.h"
 #include "util/log.h"
+#include "util/mem.h"
 
 #include <stdlib.h>
 
-static bool count_rows(struct state *state, const struct config_account *account,
-		       uint64_t sums[STATE_IS_END], struct err *err)
+struct gather {
+	const struct config_account *account;
+	struct report_mailboxes mailboxes;
+	int64_t *ids;
+};
+
+/* Only the server knows which mailboxes an attribute means: with one in the list all are shown. */
+static bool is_ours(const struct config_account *account, const char *name)
 {
-	static char name[] = "INBOX";
-	static char *const inbox[] = {name, NULL};
-	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : inbox;
+	const char *const *items = account_mailboxes(account);
+	struct pattern_mailbox mailbox = {
+	    .name = name, .served = name, .wire = name, .attributes = "", .delimiter = '/'};
+	bool ours = false;
+	size_t count = 0;
+	bool *hits;
 
-	for (; *names; names++) {
-		struct state_key key = {.protocol = account_protocol(account),
-					.user = account->user,
-					.host = account->host,
-					.mailbox = *names};
-		uint64_t counts[STATE_IS_END] = {0};
-		struct state_mailbox mailbox;
+	for (; items[count]; count++)
+		ours |= pattern_is_attribute(items[count]) && !pattern_takes_away(items[count]);
+	hits = mem_new(count + 1, sizeof *hits);
+	ours |= pattern_choose(items, count, &mailbox, true, hits) != PATTERN_NONE;
+	free(hits);
+	return ours;
+}
 
-		if (!state_mailbox(state, &key, &mailbox, err) ||
-		    !state_count(state, mailbox.id, counts, err))
+static bool add(void *ctx, const struct state_key *key, const struct state_mailbox *mailbox)
+{
+	struct gather *gather = ctx;
+	struct report_mailboxes *to = &gather->mailboxes;
+
+	if (!is_ours(gather->account, key->mailbox))
+		return true;
+	to->all = mem_resize(to->all, to->count + 1, sizeof *to->all);
+	gather->ids = mem_resize(gather->ids, to->count + 1, sizeof *gather->ids);
+	to->all[to->count] = (struct report_mailbox){.name = mem_copy(key->mailbox)};
+	gather->ids[to->count++] = mailbox->id;
+	return true;
+}
+
+static bool count_rows(struct state *state, struct gather *gather, struct err *err)
+{
+	struct report_mailboxes *to = &gather->mailboxes;
+	struct state_key key = {.protocol = account_protocol(gather->account),
+				.user = gather->account->user,
+				.host = gather->account->host};
+
+	if (!state_mailboxes(state, &key, add, gather, err))
+		return false;
+	for (size_t i = 0; i < to->count; i++) {
+		if (!state_count(state, gather->ids[i], to->all[i].counts, err))
 			return false;
-		for (size_t i = 0; i < STATE_IS_END; i++)
-			sums[i] += counts[i];
+		for (size_t k = 0; k < STATE_IS_END; k++)
+			to->sums[k] += to->all[i].counts[k];
 	}
 	return true;
 }
@@ -35,15 +69,19 @@ static bool count_rows(struct state *state, const struct config_account *account
 static bool show(const struct cmd_options *options, struct state *state,
 		 const struct config_account *account, struct err *err)
 {
-	uint64_t counts[STATE_IS_END] = {0};
+	struct gather gather = {.account = account};
 	struct state_visit visit;
+	bool ok = state_visit(state, account_protocol(account), account->user, account->host,
+			      &visit, err) &&
+		  count_rows(state, &gather, err);
 
-	if (!state_visit(state, account_protocol(account), account->user, account->host, &visit,
-			 err) ||
-	    !count_rows(state, account, counts, err))
-		return false;
-	report_status(options, account, &visit, counts);
-	return true;
+	if (ok)
+		report_status(options, account, &visit, &gather.mailboxes);
+	for (size_t i = 0; i < gather.mailboxes.count; i++)
+		free(gather.mailboxes.all[i].name);
+	free(gather.mailboxes.all);
+	free(gather.ids);
+	return ok;
 }
 
 int cmd_status(const struct cmd_options *options, const struct config *config)

@@ -142,7 +142,9 @@ static void check_missing(struct config_report *report, struct config_draft *dra
 			       name);
 }
 
-/* POP3 has no mailboxes to choose from. Those that defaults name are meant for other accounts. */
+/* A list that begins with what it takes away takes nothing away; one that has nothing else collects
+ * nothing. POP3 has no mailboxes to choose from. Those that defaults name are meant for other
+ * accounts. */
 static void check_mailboxes(struct config_report *report, struct config_draft *draft)
 {
 	const struct option *option = option_find(OPTION_ACCOUNT, "mailboxes");
@@ -150,8 +152,17 @@ static void check_mailboxes(struct config_report *report, struct config_draft *d
 	struct config_account *account = draft->account;
 	char **inbox;
 
-	if (account->protocol != CONFIG_POP3 || !mark->at.line)
+	if (!mark->at.line)
 		return;
+	if (account->protocol != CONFIG_POP3) {
+		if (account->mailboxes && account->mailboxes[0] && *account->mailboxes[0] == '!')
+			config_mistake(
+			    report, mark->at,
+			    "mailboxes: \"%.80s\" takes away from what stands in front of "
+			    "it, and nothing does",
+			    account->mailboxes[0]);
+		return;
+	}
 	if (mark->own)
 		config_mistake(report, mark->at,
 			       "mailboxes is for protocol imap; in POP3 there is but one mailbox");
@@ -332,6 +343,12 @@ static void clash(struct config_report *report, const struct claim *first,
 			       a->line);
 }
 
+/* What a pattern means is known when the server was asked: then overlaps are found. */
+static bool is_sure(const char *item)
+{
+	return *item != '!' && !strpbrk(item, "*%");
+}
+
 static struct claim *claims_of(const struct config_draft *drafts, size_t count, size_t *claims_r)
 {
 	struct claim *claims = NULL;
@@ -343,6 +360,8 @@ static struct claim *claims_of(const struct config_draft *drafts, size_t count, 
 		for (size_t j = 0; account->mailboxes && account->mailboxes[j]; j++) {
 			if (!account->host || !account->user)
 				break;
+			if (!is_sure(account->mailboxes[j]))
+				continue;
 			if (made == room) {
 				room = room ? 2 * room : 256;
 				claims = mem_resize(claims, room, sizeof *claims);

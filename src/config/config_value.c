@@ -19,7 +19,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HOST_MAX = 253, LABEL_MAX = 63, PIN_TEXT = 44, PATH_MOST = 4000, PINS_MOST = 16 };
+enum {
+	HOST_MAX = 253,
+	LABEL_MAX = 63,
+	PIN_TEXT = 44,
+	PATH_MOST = 4000,
+	PINS_MOST = 16,
+	MAILBOX_MOST = 1000
+};
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS	"0123456789"
@@ -447,24 +454,43 @@ static bool set_secret(const struct option *option, struct secret *at, const cha
 
 /* ---- items of lists ---- */
 
+/* RFC 6154, and 8457 for \Important; in the case in which they are written there. */
+static const char *const special_uses[] = {"\\All",	  "\\Archive", "\\Drafts", "\\Flagged",
+					   "\\Important", "\\Junk",    "\\Sent",   "\\Trash"};
+
+static const char *special_use(const char *text, struct err *err)
+{
+	for (size_t i = 0; i < sizeof special_uses / sizeof *special_uses; i++)
+		if (str_same(text, special_uses[i]))
+			return special_uses[i];
+	err_set(err, ERR_CONFIG,
+		"mailboxes: \"%.80s\" is not known; what a mailbox is for is \\All, \\Archive, "
+		"\\Drafts, \\Flagged, \\Important, \\Junk, \\Sent or \\Trash",
+		text);
+	return NULL;
+}
+
+/* A name, a pattern or a special use; "!" in front of any of them takes away. */
 static char *mailbox_item(const char *text, struct err *err)
 {
-	if (strpbrk(text, "*%") || strchr("!\\", text[0])) {
-		err_set(err, ERR_CONFIG,
-			"mailboxes: \"%.80s\" would be a pattern, and patterns are not known to "
-			"this version; write each mailbox by its whole name",
-			text);
+	bool away = *text == '!';
+	const char *name = text + away;
+
+	if (!*name) {
+		err_set(err, ERR_CONFIG, "mailboxes: nothing stands behind the \"!\"");
 		return NULL;
 	}
-	if (!is_ascii(text)) {
-		err_set(err, ERR_CONFIG,
-			"mailboxes: \"%.80s\" is not ASCII, and such names are not known to this "
-			"version",
-			text);
+	if (strlen(name) > MAILBOX_MOST) {
+		err_set(err, ERR_CONFIG, "mailboxes: \"%.80s...\" is longer than %d octets", text,
+			MAILBOX_MOST);
 		return NULL;
 	}
 	/* RFC 9051, 5.1: INBOX alone may be written in any case. */
-	return mem_copy(str_same(text, "INBOX") ? "INBOX" : text);
+	if (str_same(name, "INBOX"))
+		name = "INBOX";
+	else if (*name == '\\')
+		name = special_use(name, err);
+	return name ? mem_printf("%s%s", away ? "!" : "", name) : NULL;
 }
 
 static char *command_item(const struct option *option, const char *text, size_t place,

@@ -47,7 +47,7 @@ const struct option option_table[] = {
     {OPTION_ACCOUNT, OPTION_SECRET, "password", ACCOUNT(password), NULL, 0, 0, NULL,
      "the password itself"},
     {OPTION_ACCOUNT, OPTION_MAILBOXES, "mailboxes", ACCOUNT(mailboxes), "INBOX", 0, 0, NULL,
-     "the mailboxes to collect (imap)"},
+     "the mailboxes to collect: names, patterns, and \"!\" to take away (imap)"},
     {OPTION_ACCOUNT, OPTION_BOOL, "keep", ACCOUNT(keep), "true", 0, 0, NULL,
      "whether messages stay on the server"},
     {OPTION_ACCOUNT, OPTION_NUMBER, "max_attempts", ACCOUNT(max_attempts), "5", 1, 1000, NULL,

@@ -6,6 +6,7 @@
 
 #include "deliver/maildir.h"
 #include "deliver/mda.h"
+#include "io/digest.h"
 #include "io/tls.h"
 #include "proto/imap.h"
 #include "proto/pop3.h"
@@ -18,6 +19,8 @@
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
 	ACCOUNT_HANDSHAKE_MS = 30000,
+	ACCOUNT_NAME_MAX = 200, /* octets of a mailbox's name within a path */
+	ACCOUNT_KEPT_MAX = 150, /* and what is kept of a longer one */
 };
 
 struct trust {
@@ -85,6 +88,14 @@ const char *account_protocol(const struct config_account *account)
 	return account->protocol == CONFIG_IMAP ? "imap" : "pop3";
 }
 
+const char *const *account_mailboxes(const struct config_account *account)
+{
+	static const char *const only_inbox[] = {"INBOX", NULL};
+
+	return account->protocol == CONFIG_IMAP ? (const char *const *)account->mailboxes
+						: only_inbox;
+}
+
 /* Accounts with the same ca_file share one set: the system's takes 4 MB. */
 static struct tls_trust *trust_of(struct account_shared *shared, const char *ca_file,
 				  struct err *err)
@@ -107,7 +118,7 @@ static struct tls_trust *trust_of(struct account_shared *shared, const char *ca_
 }
 
 /* The hierarchy becomes dots, as in Maildir++; what could climb, hide or confuse is escaped. */
-static void escape_mailbox(struct buf *out, const char *mailbox)
+static void escape_all(struct buf *out, const char *mailbox)
 {
 	for (const char *c = mailbox; *c; c++) {
 		unsigned char octet = (unsigned char)*c;
@@ -119,6 +130,32 @@ static void escape_mailbox(struct buf *out, const char *mailbox)
 		else
 			buf_printf(out, "%%%02X", octet);
 	}
+}
+
+/* A component of a path has an end (255 octets, and the Maildir's reader may add to it): the
+ * beginning of a long name stays, and what tells it from others follows "%-", which no escaped name
+ * holds. */
+static void escape_mailbox(struct buf *out, const char *mailbox)
+{
+	struct buf whole = {0};
+	char digest[DIGEST_TEXT + 1];
+	size_t kept = ACCOUNT_KEPT_MAX;
+
+	escape_all(&whole, mailbox);
+	if (whole.len <= ACCOUNT_NAME_MAX) {
+		buf_append(out, whole.data, whole.len);
+		buf_free(&whole);
+		return;
+	}
+	digest_text(mailbox, strlen(mailbox), digest);
+	while (kept && (whole.data[kept] & 0xc0) == 0x80)
+		kept--;
+	for (size_t i = kept - 2; i < kept; i++)
+		if (whole.data[i] == '%')
+			kept = i;
+	buf_append(out, whole.data, kept);
+	buf_printf(out, "%%-%s", digest);
+	buf_free(&whole);
 }
 
 void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox)
@@ -166,6 +203,12 @@ static struct sink *make_sink(struct account_shared *shared, const struct config
 					    .may_skip_input = account->mda_may_skip_input});
 }
 
+static struct sink *make_for(const struct session_sinks *sinks, const char *mailbox,
+			     struct err *err)
+{
+	return make_sink(sinks->shared, sinks->account, mailbox, err);
+}
+
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -189,10 +232,14 @@ static struct conn_params connection(const struct config_account *account, struc
 
 static struct session *begin(struct account_shared *shared, const struct config_account *account,
 			     const struct account_visit *visit, struct tls_trust *trust,
-			     const struct session_mailbox *mailboxes, size_t count,
 			     const struct err *trouble)
 {
 	bool imap = account->protocol == CONFIG_IMAP;
+	const char *const *mailboxes = account_mailboxes(account);
+	size_t count = 0;
+
+	while (mailboxes[count])
+		count++;
 
 	return session_new(&(struct session_params){.loop = shared->loop,
 						    .committer = shared->committer,
@@ -207,6 +254,7 @@ static struct session *begin(struct account_shared *shared, const struct config_
 						    .secret = &account->password,
 						    .mailboxes = mailboxes,
 						    .mailbox_count = count,
+						    .sinks = {make_for, shared, account},
 						    .keep = account->keep,
 						    .max_attempts = account->max_attempts,
 						    .look_only = visit->look_only,
@@ -221,26 +269,10 @@ static struct session *begin(struct account_shared *shared, const struct config_
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
 			      const struct account_visit *visit)
 {
-	static char inbox[] = "INBOX";
-	static char *const only_inbox[] = {inbox, NULL};
-	char *const *names = account->protocol == CONFIG_IMAP ? account->mailboxes : only_inbox;
 	struct err trouble = {.kind = ERR_NONE};
 	struct tls_trust *trust = trust_of(shared, account->ca_file, &trouble);
-	struct session_mailbox *mailboxes;
-	struct session *session;
-	size_t count = 0;
 
-	while (names[count])
-		count++;
-	mailboxes = mem_new(count, sizeof *mailboxes);
-	for (size_t i = 0; i < count; i++) {
-		mailboxes[i].name = names[i];
-		if (!visit->look_only && !trouble.kind)
-			mailboxes[i].sink = make_sink(shared, account, names[i], &trouble);
-	}
-	session = begin(shared, account, visit, trust, mailboxes, count, &trouble);
-	free(mailboxes);
-	return session;
+	return begin(shared, account, visit, trust, &trouble);
 }
 
 bool account_last_visit(struct account_shared *shared, const struct config_account *account,

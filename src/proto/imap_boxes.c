@@ -26,9 +26,10 @@ struct imap_box {
 	char *attributes;
 	char *text; /* why the server does not tell its status */
 	uint32_t validity, next, exists;
-	bool asked;  /* for its status, by name */
-	bool listed; /* and can be opened */
-	bool told;   /* STATUS came */
+	bool asked;	 /* for its status, by name */
+	bool impossible; /* on this server: wire is the name that was asked for */
+	bool listed;	 /* and can be opened */
+	bool told;	 /* STATUS came */
 	char wire[];
 };
 
@@ -241,6 +242,8 @@ static void say_status(struct imap *im, struct imap_job *job)
 		box = box_get(im, buf_string(&wire), wire.len);
 		if (box && !box->text)
 			box->text = mem_copy("this server cannot have a mailbox of that name");
+		if (box)
+			box->impossible = true;
 	} else {
 		box = box_get(im, buf_string(&wire), wire.len);
 		buf_text(imap_begin(im, IMAP_STEP_STATUS), "STATUS ");
@@ -478,8 +481,7 @@ static bool tell_status(struct imap *im, const struct imap_box *box, struct sour
 	if (!box->asked)
 		return false;
 	tell(im, box, ev);
-	/* One that the server cannot have stands here as it was asked for. */
-	if (ev->refused)
+	if (box->impossible)
 		ev->name = box->wire;
 	ev->refused = !box->told;
 	ev->text = box->text ? box->text : "";

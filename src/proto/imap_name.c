@@ -199,7 +199,7 @@ static bool add_levels(const struct imap_space *space, struct buf *name, const s
 		char c = (char)text->data[i];
 
 		fine &= c != '/' || !space->delimiter || space->delimiter == '/';
-		buf_append(name, c == space->delimiter ? "/" : &c, 1);
+		buf_append(name, space->delimiter && c == space->delimiter ? "/" : &c, 1);
 	}
 	return fine;
 }
@@ -249,7 +249,7 @@ static const char *read_name(const struct imap_space *space, const char *wire, s
 	if (!why && name->len - from > IMAP_NAME_MAX)
 		why = "it is too long";
 	if (!why && !comes_back(space, plain, wire, len))
-		why = "it is not written as modified UTF-7 (RFC 3501) is to be";
+		why = "it is not in the form that RFC 3501 demands";
 	return why;
 }
 

@@ -1,5 +1,6 @@
 /*
  * session: one visit of one account: connect, encrypt, log in, collect each mailbox, say goodbye.
+ * Which mailboxes, and what of them is open, is walk's affair.
  *
  * The engine (proto/source.h) says what happened, and one table of small functions answers. The
  * session itself never parses and never waits. It ends in three steps: the connection goes, what is
@@ -12,6 +13,7 @@
 
 #include "session/login.h"
 #include "session/outcome.h"
+#include "session/walk.h"
 #include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -45,18 +47,13 @@ struct session {
 	struct login *login;
 	bool has_secret;
 	bool handshaking;
-	bool refused; /* the server did not accept our login */
-	bool finishing;
+	bool refused;	   /* the server did not accept our login */
 	bool said_goodbye; /* the server confirmed the end, and in POP3 the removals */
 	bool pumping;
 	bool hasten;
-	struct collect **collects;
-	struct state_lock **locks;
-	const char **names;
-	struct collect_counts *counts;
-	size_t current;
+	struct walk *walk;
 	size_t commits;
-	struct state_mailbox mailbox; /* the first: its account is the account's */
+	int64_t account; /* its id in the state; 0: nothing is recorded */
 	struct state_visit before;
 	struct session_report report;
 	struct err trouble;
@@ -132,32 +129,10 @@ static void recorded(void *ctx, struct batch *batch)
 		ended(session);
 }
 
-static void add_counts(struct collect_counts *sum, const struct collect_counts *add)
+static void commit_last(void *ctx, struct batch *batch)
 {
-	sum->fresh += add->fresh;
-	sum->fetched += add->fetched;
-	sum->delivered += add->delivered;
-	sum->octets += add->octets;
-	sum->waiting += add->waiting;
-	sum->quarantined += add->quarantined;
-	sum->removable += add->removable;
-	sum->exists += add->exists;
-}
+	struct session *session = ctx;
 
-static void sum_up(struct session *session)
-{
-	memset(&session->report.counts, 0, sizeof session->report.counts);
-	for (size_t i = 0; i < session->params.mailbox_count; i++) {
-		if (session->collects[i])
-			session->counts[i] = *collect_counts(session->collects[i]);
-		add_counts(&session->report.counts, &session->counts[i]);
-	}
-}
-
-static void commit_last(struct session *session, struct batch *batch)
-{
-	if (!batch)
-		return;
 	session->commits++;
 	batch_commit(batch, recorded, session);
 }
@@ -168,32 +143,30 @@ static void record(struct session *session)
 	struct batch *visit;
 
 	session->at = SESSION_RECORDING;
-	sum_up(session);
+	walk_report(session->walk, &session->report);
 	after = outcome_visit(&session->report, &session->before,
 			      session->login ? login_passed_over(session->login) : "",
 			      session->refused, time(NULL));
 	session->params.on_outcome(session->params.ctx, &session->report, &session->before, &after);
-	if (session->report.busy || session->params.look_only || !session->mailbox.account) {
+	if (session->report.busy || session->params.look_only || !session->account) {
 		loop_defer(session->params.loop, ended, session);
 		return;
 	}
-	for (size_t i = 0; i < session->params.mailbox_count; i++)
-		if (session->collects[i])
-			commit_last(session, collect_last_batch(session->collects[i],
-								session->said_goodbye));
+	walk_last_batches(session->walk, session->said_goodbye, commit_last, session);
 	visit = batch_new(&(struct batch_params){.committer = session->params.committer,
-						 .account = session->mailbox.account});
+						 .account = session->account});
 	batch_visit(visit, &after);
 	commit_last(session, visit);
 }
 
 static void look_whether_idle(struct session *session)
 {
-	if (session->at != SESSION_CLOSING)
+	const struct err *err = walk_err(session->walk);
+
+	if (session->at != SESSION_CLOSING || !walk_idle(session->walk))
 		return;
-	for (size_t i = 0; i < session->params.mailbox_count; i++)
-		if (session->collects[i] && !collect_idle(session->collects[i]))
-			return;
+	if (err)
+		note_err(session, err);
 	record(session);
 }
 
@@ -204,9 +177,7 @@ static void end(struct session *session)
 	session->at = SESSION_CLOSING;
 	loop_timer_free(&session->watch);
 	conn_free(&session->conn);
-	for (size_t i = 0; i < session->params.mailbox_count; i++)
-		if (session->collects[i])
-			collect_close(session->collects[i], session->hasten);
+	walk_close(session->walk, session->hasten);
 	look_whether_idle(session);
 }
 
@@ -224,56 +195,40 @@ void session_stop(struct session *session)
 	if (session->at >= SESSION_RECORDING)
 		return;
 	session->hasten = true;
-	for (size_t i = 0; session->at == SESSION_CLOSING && i < session->params.mailbox_count;
-	     i++) {
-		if (session->collects[i])
-			collect_close(session->collects[i], true);
-		if (session->collects[i] && again)
-			collect_abort(session->collects[i]);
-	}
-	if (session->at == SESSION_CLOSING)
+	if (session->at == SESSION_CLOSING) {
+		walk_close(session->walk, true);
+		if (again)
+			walk_abort(session->walk);
 		return;
+	}
 	err_set(&err, ERR_TEMPORARY, "stopped before the visit was over");
 	fail(session, &err);
 }
 
 /* ---- talking ---- */
 
-static struct collect *current(struct session *session)
+/* Ends the visit where the walk cannot go on. */
+static bool goes_on(struct session *session, enum walk_is is, const struct err *err)
 {
-	return session->collects[session->current];
+	if (is == WALK_FAILED)
+		fail(session, err);
+	if (is != WALK_BUSY)
+		return is == WALK_FINE;
+	session->report.busy = true;
+	end(session);
+	return false;
 }
 
-static void next_mailbox(struct session *session)
-{
-	if (session->current + 1 < session->params.mailbox_count) {
-		session->current++;
-		collect_start(current(session), session->source, buf_string(&session->received));
-		return;
-	}
-	session->finishing = true;
-	crash_point("session-finish");
-	source_finish(session->source);
-}
-
-/* Goes on with what the present mailbox has reached. */
 static void follow(struct session *session)
 {
-	switch (collect_at(current(session))) {
-	case COLLECT_SETTLED:
-		collect_remove(current(session), session->source);
-		follow(session);
+	bool over;
+	struct err err;
+
+	if (!goes_on(session, walk_follow(session->walk, session->source, &over, &err), &err) ||
+	    !over)
 		return;
-	case COLLECT_DONE:
-		if (!session->finishing)
-			next_mailbox(session);
-		return;
-	case COLLECT_FAILED:
-		fail(session, collect_err(current(session)));
-		return;
-	default:
-		return;
-	}
+	crash_point("session-finish");
+	source_finish(session->source);
 }
 
 static void on_start_tls(struct session *session, const struct source_event *ev)
@@ -314,15 +269,17 @@ static void on_ready(struct session *session, const struct source_event *ev)
 	buf_text(&session->capabilities, ev->capabilities);
 	session->report.capabilities = buf_string(&session->capabilities);
 	outcome_received(&session->received, &session->params, &session->report.security);
-	collect_start(current(session), session->source, buf_string(&session->received));
+	walk_begin(session->walk, session->source, buf_string(&session->received),
+		   session->report.capabilities);
 }
 
 static void on_mailbox_event(struct session *session, enum source_what what,
 			     const struct source_event *ev)
 {
-	if (!collect_event(current(session), session->source, what, ev))
-		fail(session, collect_err(current(session)));
-	else if (collect_at(current(session)) == COLLECT_DONE)
+	struct err err;
+
+	if (goes_on(session, walk_event(session->walk, session->source, what, ev, &err), &err) &&
+	    what == SOURCE_DONE)
 		follow(session);
 }
 
@@ -411,7 +368,7 @@ static void pump(struct session *session)
 	if (session->pumping || session->at != SESSION_TALKING || !session->source)
 		return;
 	session->pumping = true;
-	while (session->at == SESSION_TALKING && !(held = collect_full(current(session))) &&
+	while (session->at == SESSION_TALKING && !(held = walk_full(session->walk)) &&
 	       (what = source_next(session->source, &ev)) > SOURCE_IDLE)
 		dispatch(session, what, &ev);
 	session->pumping = false;
@@ -518,11 +475,9 @@ static void look_whether_prepared(struct session *session)
 {
 	struct conn_params params = session->params.conn;
 
-	if (session->at != SESSION_PREPARING || !session->has_secret)
+	if (session->at != SESSION_PREPARING || !session->has_secret ||
+	    !walk_prepared(session->walk))
 		return;
-	for (size_t i = 0; i < session->params.mailbox_count; i++)
-		if (collect_at(session->collects[i]) == COLLECT_RECOVERING)
-			return;
 	session->at = SESSION_TALKING;
 	params.on = on_conn;
 	params.ctx = session;
@@ -535,25 +490,13 @@ static void look_whether_prepared(struct session *session)
 static void on_step(void *ctx)
 {
 	struct session *session = ctx;
+	const struct err *err = walk_err(session->walk);
 
-	if (session->at == SESSION_PREPARING) {
-		for (size_t i = 0; i < session->params.mailbox_count; i++) {
-			if (!session->collects[i] ||
-			    collect_at(session->collects[i]) != COLLECT_FAILED)
-				continue;
-			fail(session, collect_err(session->collects[i]));
-			return;
-		}
+	if (session->at < SESSION_CLOSING && err) {
+		fail(session, err);
+	} else if (session->at == SESSION_PREPARING) {
 		look_whether_prepared(session);
-		return;
-	}
-	if (session->at == SESSION_TALKING) {
-		for (size_t i = 0; i < session->params.mailbox_count; i++) {
-			if (collect_at(session->collects[i]) == COLLECT_FAILED) {
-				fail(session, collect_err(session->collects[i]));
-				return;
-			}
-		}
+	} else if (session->at == SESSION_TALKING) {
 		follow(session);
 		pump(session);
 	}
@@ -581,62 +524,18 @@ static void on_progress(void *ctx)
 
 	if (!session->params.on_progress)
 		return;
-	sum_up(session);
+	walk_counts(session->walk, &session->report.counts);
 	session->params.on_progress(session->params.ctx, session, &session->report.counts);
 }
 
-static bool find_mailbox(struct session *session, size_t i, struct state_mailbox *mailbox_r,
-			 struct err *err)
+/* The row that the visit will be recorded in. */
+static bool find_account(struct session *session, struct err *err)
 {
 	const struct session_params *params = &session->params;
-	struct state_key key = {.protocol = params->protocol,
-				.user = params->user,
-				.host = params->conn.host,
-				.mailbox = params->mailboxes[i].name};
+	struct state_key key = {
+	    .protocol = params->protocol, .user = params->user, .host = params->conn.host};
 
-	return state_mailbox(params->state, &key, mailbox_r, err);
-}
-
-/* Takes the lock of a mailbox and begins with its recovery. False: another mailhaul has it, or the
- * state failed. */
-static bool open_mailbox(struct session *session, size_t i, struct err *err)
-{
-	const struct session_params *params = &session->params;
-	struct state_key key = {.protocol = params->protocol,
-				.user = params->user,
-				.host = params->conn.host,
-				.mailbox = params->mailboxes[i].name};
-	struct state_mailbox mailbox;
-
-	err_clear(err);
-	if (!state_mailbox(params->state, &key, &mailbox, err))
-		return false;
-	if (!params->look_only)
-		session->locks[i] = state_lock(params->state, mailbox.id, err);
-	if (!params->look_only && !session->locks[i])
-		return false;
-	/* Whoever held the lock may have moved on meanwhile. */
-	if (!state_mailbox(params->state, &key, &mailbox, err))
-		return false;
-	if (!i)
-		session->mailbox = mailbox;
-	session->collects[i] =
-	    collect_new(&(struct collect_params){.loop = params->loop,
-						 .committer = params->committer,
-						 .state = params->state,
-						 .key = key,
-						 .mailbox = mailbox,
-						 .sink = params->mailboxes[i].sink,
-						 .keep = params->keep,
-						 .max_attempts = params->max_attempts,
-						 .keys_return = params->keys_return,
-						 .look_only = params->look_only,
-						 .retry_now = params->retry_now,
-						 .on_step = on_step,
-						 .on_problem = on_problem,
-						 .on_progress = on_progress,
-						 .ctx = session});
-	return true;
+	return params->look_only || state_account(params->state, &key, &session->account, err);
 }
 
 static void begin(void *ctx)
@@ -648,26 +547,17 @@ static void begin(void *ctx)
 	if (session->at != SESSION_PREPARING)
 		return;
 	if (!state_visit(params->state, params->protocol, params->user, params->conn.host,
-			 &session->before, &err)) {
+			 &session->before, &err) ||
+	    !find_account(session, &err)) {
 		fail(session, &err);
 		return;
 	}
 	if (session->trouble.kind) {
-		if (!params->look_only)
-			(void)find_mailbox(session, 0, &session->mailbox, &err);
 		fail(session, &session->trouble);
 		return;
 	}
-	for (size_t i = 0; i < params->mailbox_count; i++) {
-		if (open_mailbox(session, i, &err))
-			continue;
-		session->report.busy = !err.kind;
-		if (err.kind)
-			fail(session, &err);
-		else
-			end(session);
+	if (!goes_on(session, walk_prepare(session->walk, &err), &err))
 		return;
-	}
 	session->login = login_new(
 	    &(struct login_params){.loop = params->loop,
 				   .secret = params->secret,
@@ -684,26 +574,18 @@ static void begin(void *ctx)
 struct session *session_new(const struct session_params *params)
 {
 	struct session *session = mem_new(1, sizeof *session);
-	struct session_mailbox *mailboxes = mem_new(params->mailbox_count, sizeof *mailboxes);
 
 	session->params = *params;
 	if (params->trouble)
 		session->trouble = *params->trouble;
-	session->collects = mem_new(params->mailbox_count, sizeof(struct collect *));
-	session->locks = mem_new(params->mailbox_count, sizeof(struct state_lock *));
-	session->names = mem_new(params->mailbox_count, sizeof *session->names);
-	session->counts = mem_new(params->mailbox_count, sizeof *session->counts);
-	for (size_t i = 0; i < params->mailbox_count; i++) {
-		mailboxes[i] = params->mailboxes[i];
-		mailboxes[i].name = session->names[i] = mem_copy(params->mailboxes[i].name);
-	}
-	session->params.mailboxes = mailboxes;
+	session->walk = walk_new(&(struct walk_params){.session = &session->params,
+						       .on_step = on_step,
+						       .on_problem = on_problem,
+						       .on_progress = on_progress,
+						       .ctx = session});
 	session->report.security.mode = params->conn.implicit ? "implicit TLS" : "STARTTLS";
 	session->report.security.mechanism = "";
 	session->report.capabilities = "";
-	session->report.mailbox_count = params->mailbox_count;
-	session->report.mailboxes = session->names;
-	session->report.mailbox_counts = session->counts;
 	loop_defer(params->loop, begin, session);
 	return session;
 }
@@ -718,22 +600,7 @@ void session_free(struct session **session_p)
 	conn_free(&session->conn);
 	source_free(&session->source);
 	login_free(&session->login);
-	for (size_t i = 0; i < session->params.mailbox_count; i++) {
-		struct sink *sink = session->params.mailboxes[i].sink;
-
-		collect_free(&session->collects[i]);
-		state_unlock(&session->locks[i]);
-		if (sink)
-			sink->ops->free(sink);
-		/* NOLINTNEXTLINE(performance-no-int-to-ptr): held as const, and ours to free. */
-		free((char *)(uintptr_t)session->names[i]);
-	}
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): as above. */
-	free((void *)(uintptr_t)session->params.mailboxes);
-	free(session->collects);
-	free(session->locks);
-	free(session->names);
-	free(session->counts);
+	walk_free(&session->walk);
 	buf_free(&session->received);
 	buf_free(&session->capabilities);
 	free(session);

@@ -22,8 +22,7 @@ def several_mailboxes(lab, home, name, maildir):
     for folder in names:
         assert not lab.left(user, None if folder == "INBOX" else folder)
         if "%" in maildir:
-            directory = "Mail/" + folder.replace(".", "%2E")
-            compare(mail[folder], home.letters(directory))
+            compare(mail[folder], home.letters("Mail/" + folder))
     if "%" not in maildir:
         compare([one for some in mail.values() for one in some], home.letters(maildir))
     lab.fill(user, messages.sample(2, first=9001), "Lists.users")

@@ -72,6 +72,65 @@ START_TEST(readable_names_stay)
 }
 END_TEST
 
+static char *component(const char *mailbox)
+{
+	struct buf out = {0};
+	char *copy;
+
+	account_mailbox_path(&out, "%{mailbox}", mailbox);
+	copy = strdup(buf_string(&out));
+	buf_free(&out);
+	return copy;
+}
+
+START_TEST(canonical_names)
+{
+	path("/m/%{mailbox}", "Lists/users", "/m/Lists.users");
+	path("/m/%{mailbox}", "/user/bob", "/m/%2Fuser.bob");
+	path("/m/%{mailbox}", "Entw\xc3\xbcrfe/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e",
+	     "/m/Entw\xc3\xbcrfe.\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e");
+	path("/m/%{mailbox}", "[Gmail]/All Mail", "/m/%5BGmail%5D.All Mail");
+	path("/m/%{mailbox}", "", "/m/");
+	path("/m/%{mailbox}", "a/../../b", "/m/a.%2E%2E.%2E%2E.b");
+}
+END_TEST
+
+/* A file system ends a name at 255 octets: names that are longer stay apart all the same. */
+START_TEST(long_names)
+{
+	enum { LEN = 1000 };
+	char name[LEN + 2];
+
+	for (int kind = 0; kind < 3; kind++) {
+		for (size_t len = 190; len <= LEN; len += len < 260 ? 1 : 247) {
+			char *one;
+			char *other;
+			char *dressed;
+
+			for (size_t i = 0; i < len; i++)
+				name[i] = kind == 0   ? 'a'
+					  : kind == 1 ? '!'
+					  : i % 2     ? '\xa4'
+						      : '\xc3';
+			name[len] = '\0';
+			one = component(name);
+			ck_assert_uint_le(strlen(one), 200);
+			ck_assert_ptr_null(strchr(one, '/'));
+			name[len - 1] = 'b';
+			other = component(name);
+			ck_assert_str_ne(one, other);
+			/* What the short form looks like is a name that is written otherwise. */
+			dressed = component(one);
+			if (strchr(one, '%'))
+				ck_assert_str_ne(dressed, one);
+			free(one);
+			free(other);
+			free(dressed);
+		}
+	}
+}
+END_TEST
+
 /* Whatever the name is: one component, none of "", ".", "..", and no two names give the same. */
 START_TEST(noise_stays_in_one_component_and_apart)
 {
@@ -115,6 +174,8 @@ int main(void)
 	tcase_add_test(tests, names_that_climb_or_hide);
 	tcase_add_test(tests, names_are_not_filled_in_twice);
 	tcase_add_test(tests, readable_names_stay);
+	tcase_add_test(tests, canonical_names);
+	tcase_add_test(tests, long_names);
 	tcase_add_test(tests, noise_stays_in_one_component_and_apart);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -108,6 +108,103 @@ START_TEST(wall_injection_late)
 }
 END_TEST
 
+/* As many mailboxes as a server likes cost no more memory than is allowed; then it ends. */
+START_TEST(mailboxes_without_end)
+{
+	static const char *const everything[] = {"*"};
+	size_t lines = 0;
+
+	engine(true);
+	server("* PREAUTH [CAPABILITY IMAP4rev1] in\r\n");
+	expect(SOURCE_READY);
+	source_mailboxes(source, everything, 1);
+	expect(SOURCE_NEED_BYTES);
+	client("a1 LIST \"\" \"*\"\r\n");
+	for (; lines < 1000000; lines++) {
+		char line[64];
+
+		snprintf(line, sizeof line, "* LIST () \"/\" box%zu\r\n", lines);
+		server(line);
+		if (source_next(source, &ev) == SOURCE_FAILED)
+			break;
+	}
+	ck_assert_uint_eq(lines, 20000);
+	ck_assert_int_eq(source_err(source)->kind, ERR_PROTOCOL);
+	ck_assert_ptr_nonnull(strstr(source_err(source)->words, "more mailboxes than"));
+	engine_free();
+}
+END_TEST
+
+/* Long names count by their octets. */
+START_TEST(mailboxes_of_endless_names)
+{
+	static const char *const everything[] = {"*"};
+	static char line[50000];
+	size_t lines = 0;
+
+	engine(true);
+	server("* PREAUTH [CAPABILITY IMAP4rev1] in\r\n");
+	expect(SOURCE_READY);
+	source_mailboxes(source, everything, 1);
+	expect(SOURCE_NEED_BYTES);
+	for (; lines < 20000; lines++) {
+		int len = snprintf(line, sizeof line, "* LIST () \"/\" box%zu", lines);
+
+		memset(line + len, 'x', 40000);
+		snprintf(line + len + 40000, 3, "\r\n");
+		server(line);
+		if (source_next(source, &ev) == SOURCE_FAILED)
+			break;
+	}
+	ck_assert_uint_lt(lines, 300);
+	ck_assert_int_eq(source_err(source)->kind, ERR_PROTOCOL);
+	engine_free();
+}
+END_TEST
+
+/* However many names, the commands in flight are bounded, and each name is answered. */
+START_TEST(statuses_in_a_window)
+{
+	enum { NAMES = 1000 };
+	static char texts[NAMES][16];
+	static const char *names[NAMES];
+	size_t answered = 0;
+	size_t told = 0;
+
+	for (size_t i = 0; i < NAMES; i++) {
+		snprintf(texts[i], sizeof texts[i], "box%zu", i);
+		names[i] = texts[i];
+	}
+	engine(true);
+	server("* PREAUTH [CAPABILITY IMAP4rev1] in\r\n");
+	expect(SOURCE_READY);
+	source_status(source, names, NAMES);
+	while (answered < NAMES) {
+		struct buf *out = source_out(source);
+		char line[96];
+		size_t sent = 0;
+
+		expect(SOURCE_NEED_BYTES);
+		for (size_t i = 0; i < out->len; i++)
+			sent += out->data[i] == '\n';
+		ck_assert_uint_ge(sent, 1);
+		ck_assert_uint_le(sent, 256);
+		buf_consume(out, out->len);
+		for (; sent; sent--, answered++) {
+			snprintf(line, sizeof line,
+				 "* STATUS box%zu (UIDVALIDITY 7 UIDNEXT %zu)\r\na%zu OK\r\n",
+				 answered, answered + 1, answered + 1);
+			server(line);
+		}
+	}
+	for (; source_next(source, &ev) == SOURCE_STATUS; told++)
+		ck_assert(!ev.refused && ev.next == told + 1 && !strcmp(ev.name, names[told]));
+	ck_assert_uint_eq(told, NAMES);
+	ck_assert_int_eq(ev.verb, SOURCE_VERB_STATUS);
+	engine_free();
+}
+END_TEST
+
 /* The driver may not lead around the wall either. */
 START_TEST(wall_driver)
 {
@@ -356,6 +453,9 @@ int main(void)
 	tcase_add_test(tests, wall_injection);
 	tcase_add_test(tests, wall_injection_late);
 	tcase_add_test(tests, wall_driver);
+	tcase_add_test(tests, mailboxes_without_end);
+	tcase_add_test(tests, mailboxes_of_endless_names);
+	tcase_add_test(tests, statuses_in_a_window);
 	tcase_add_test(tests, tls_and_capability_in_one_flight);
 	tcase_add_test(tests, secrets_are_marked);
 	tcase_add_test(tests, large_body);

@@ -877,6 +877,71 @@ START_TEST(maildirs_and_their_identities)
 }
 END_TEST
 
+static const struct state_key other = {
+    .protocol = "imap", .user = "someone", .host = "other.example.org", .mailbox = "INBOX"};
+
+static struct state_mailbox entry(struct state_key key)
+{
+	return mailbox(state, key.user, key.host, key.mailbox);
+}
+
+START_TEST(an_account_without_a_mailbox)
+{
+	struct state_mailbox known;
+	int64_t account = 0;
+	int64_t again = 0;
+	bool there = true;
+
+	ck_good(state_account(state, &other, &account, &err));
+	ck_assert_int_gt(account, 0);
+	ck_good(state_known_mailbox(state, &other, &there, &known, &err));
+	ck_assert(!there);
+	ck_assert_int_eq(entry(other).account, account);
+	ck_good(state_account(state, &other, &again, &err));
+	ck_assert_int_eq(again, account);
+}
+END_TEST
+
+/* Older versions knew a mailbox by its name on the wire. */
+START_TEST(a_mailbox_that_was_called_otherwise)
+{
+	struct state_key old = other;
+	struct state_key now = other;
+	struct state_mailbox before;
+	struct state_mailbox known;
+	bool there = true;
+
+	old.mailbox = "INBOX.Lists.users";
+	now.mailbox = "Lists/users";
+	ck_good(state_called_before(state, &now, old.mailbox, &err));
+	ck_good(state_known_mailbox(state, &now, &there, &known, &err));
+	ck_assert(!there);
+	before = entry(old);
+	ck_good(state_called_before(state, &now, old.mailbox, &err));
+	ck_good(state_known_mailbox(state, &old, &there, &known, &err));
+	ck_assert(!there);
+	ck_assert_int_eq(entry(now).id, before.id);
+	/* Where the new name is known, both stay. */
+	(void)entry(old);
+	ck_good(state_called_before(state, &now, old.mailbox, &err));
+	ck_assert_int_eq(entry(now).id, before.id);
+	ck_assert_int_ne(entry(old).id, before.id);
+}
+END_TEST
+
+START_TEST(two_accounts_claim_one_mailbox)
+{
+	int64_t id = entry(other).id;
+
+	ck_good(state_claim(state, id, "work", &err));
+	ck_good(state_claim(state, id, "work", &err));
+	ck_good(state_claim(state, id + 1, "home", &err));
+	ck_assert(!state_claim(state, id, "home", &err));
+	ck_assert_int_eq(err.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(err.words, "\"work\""));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("state");
@@ -887,6 +952,9 @@ int main(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, what_is_made_is_private);
+	tcase_add_test(tests, an_account_without_a_mailbox);
+	tcase_add_test(tests, a_mailbox_that_was_called_otherwise);
+	tcase_add_test(tests, two_accounts_claim_one_mailbox);
 	tcase_add_test(tests, what_was_remembered_is_there_again);
 	tcase_add_test(tests, a_directory_behind_a_link);
 	tcase_add_test(tests, a_file_that_is_a_link_is_refused);
