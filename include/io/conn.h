@@ -61,6 +61,10 @@ void conn_pause(struct conn *conn, bool paused);
 /* NULL before CONN_SECURED. */
 const struct tls_info *conn_tls(const struct conn *conn);
 
+/* The channel binding of the connection (tls.h). False before CONN_SECURED, or where it has none.
+ */
+bool conn_binding(const struct conn *conn, struct tls_binding *binding_r);
+
 /* Octets that were put into conn_in() so far. */
 uint64_t conn_received(const struct conn *conn);
 

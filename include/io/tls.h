@@ -5,6 +5,9 @@
  * certificate is verified against the trust set for the purpose of a TLS server, and for the host
  * name (RFC 9525: a dNSName, or an iPAddress where the host is an address; the CN never counts), or
  * against pinned keys: then nothing else is asked of it.
+ *
+ * The client may have a certificate of its own, which is shown only to a server that was verified
+ * and asks for one.
  */
 #ifndef MAILHAUL_IO_TLS_H
 #define MAILHAUL_IO_TLS_H
@@ -16,14 +19,26 @@
 #include <stddef.h>
 #include <time.h>
 
-enum { TLS_PINS_MAX = 16, TLS_PIN_TEXT = 44 /* base64 of SHA-256 */ };
+enum {
+	TLS_PINS_MAX = 16,
+	TLS_PIN_TEXT = 44,   /* base64 of SHA-256 */
+	TLS_BINDING_MAX = 64 /* tls-unique of TLS 1.2 has 12 octets, tls-exporter 32 */
+};
 
-/* A set of trust anchors, shared by all connections that use it. */
+/* A set of trust anchors, and the client's own certificate if there is one, shared by all
+ * connections that use it. */
 struct tls_trust;
 
 /* ca_file: PEM; NULL for the system's trust store, which is read when a connection first needs it.
  * Fails with ERR_CONFIG, naming the file. */
 struct tls_trust *tls_trust_new(const char *ca_file, struct err *err);
+
+/* Adds the client's certificate: PEM files; key NULL: the key stands in the certificate's file.
+ * Once, before the first connection. Fails with ERR_CONFIG, naming the file: also for a key that
+ * others can read, that needs a passphrase, or that does not belong to the certificate. */
+bool tls_trust_identify(struct tls_trust *trust, const char *cert, const char *key,
+			struct err *err);
+
 void tls_trust_free(struct tls_trust **trust);
 
 struct tls_params {
@@ -44,6 +59,18 @@ struct tls_info {
 	char issuer[128];	    /* the certificate's issuer, made visible */
 	char pin[TLS_PIN_TEXT + 1]; /* of the server's key, so that a user can pin it */
 	time_t expires;		    /* of the server's certificate, UTC */
+	bool identified;	    /* the server asked for our certificate, and has it */
+};
+
+/*
+ * What is the same at both ends of one connection and nowhere else, for SASL's channel binding:
+ * "tls-exporter" on TLS 1.3 (RFC 9266), "tls-unique" on TLS 1.2 (RFC 5929; there it is what SASL
+ * mechanisms expect, and good only with the extended master secret of RFC 7627).
+ */
+struct tls_binding {
+	const char *name; /* static */
+	unsigned char octets[TLS_BINDING_MAX];
+	size_t len;
 };
 
 struct tls;
@@ -68,6 +95,9 @@ struct buf *tls_wire_out(struct tls *tls);
  * advice to use pin_sha256 or ca_file), in the pattern "...; nothing was sent."
  */
 enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err);
+
+/* After TLS_OK of the handshake. False: this connection has none. */
+bool tls_binding(const struct tls *tls, struct tls_binding *binding_r);
 
 /* Appends up to max octets to plain. TLS_MORE: all that was received is decrypted. TLS_OK: max is
  * reached, there may be more. TLS_CLOSED: close_notify came. */

@@ -650,6 +650,12 @@ const struct tls_info *conn_tls(const struct conn *conn)
 	return conn->info.version[0] ? &conn->info : NULL;
 }
 
+bool conn_binding(const struct conn *conn, struct tls_binding *binding_r)
+{
+	*binding_r = (struct tls_binding){.len = 0};
+	return conn->tls && tls_binding(conn->tls, binding_r);
+}
+
 uint64_t conn_received(const struct conn *conn)
 {
 	return conn->received;

@@ -6,7 +6,8 @@
  * (tls_verify), so that a refused server never sees our Finished, let alone a command.
  *
  * RFC 8446 (TLS 1.3), RFC 5246 with RFC 5746 left unused (no renegotiation), RFC 9325 (what to
- * allow). Trust, priorities and credentials are shared: the system's anchors take 4 MB.
+ * allow), RFC 5929 and 9266 (channel binding). Trust, priorities and credentials are shared: the
+ * system's anchors take 4 MB.
  */
 #include "io/tls.h"
 
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -42,6 +44,7 @@ struct tls_trust {
 	gnutls_priority_t both;
 	gnutls_priority_t only_1_3;
 	bool system_store; /* its anchors are loaded when the first connection needs them */
+	bool identity;	   /* there is a client certificate */
 	int anchors;
 };
 
@@ -111,6 +114,50 @@ struct tls_trust *tls_trust_new(const char *ca_file, struct err *err)
 	return NULL;
 }
 
+/* A key is a secret: whoever can read it can log in as its owner. */
+static bool check_secret_file(const char *path, const char *option, bool secret, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		err_sys(err, ERR_CONFIG, errno, "cannot read %s %s", option, path);
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	close(fd);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_CONFIG, "%s %s is not a regular file", option, path);
+	if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)))
+		return err_set(err, ERR_CONFIG,
+			       "%s %s holds a key and can be accessed by others; say: chmod 600 %s",
+			       option, path, path);
+	return true;
+}
+
+bool tls_trust_identify(struct tls_trust *trust, const char *cert, const char *key, struct err *err)
+{
+	int status;
+
+	if (!check_secret_file(cert, "client_cert", !key, err) ||
+	    (key && !check_secret_file(key, "client_key", true, err)))
+		return false;
+	status = gnutls_certificate_set_x509_key_file(trust->credentials, cert, key ? key : cert,
+						      GNUTLS_X509_FMT_PEM);
+	trust->identity = status >= 0;
+	if (status == GNUTLS_E_DECRYPTION_FAILED)
+		return err_set(
+		    err, ERR_CONFIG,
+		    "client_key %s is locked by a passphrase; nobody is there to type it",
+		    key ? key : cert);
+	if (status < 0)
+		return err_set(err, ERR_CONFIG, "client_cert %s%s%s: %s", cert,
+			       key ? " with client_key " : "", key ? key : "",
+			       gnutls_strerror(status));
+	return true;
+}
+
 void tls_trust_free(struct tls_trust **trust_p)
 {
 	struct tls_trust *trust = *trust_p;
@@ -170,8 +217,10 @@ static int on_certificate(gnutls_session_t session)
 static int set_up(struct tls *tls, const struct tls_params *params)
 {
 	const struct tls_identity *who = &tls->identity;
+	/* Whoever names a certificate wants it shown, whatever authorities the server lists. */
+	unsigned show = params->trust->identity ? GNUTLS_FORCE_CLIENT_CERT : 0;
 	int status =
-	    gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS);
+	    gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS | show);
 
 	if (status < 0)
 		return status;
@@ -311,6 +360,7 @@ static void fill_info(struct tls *tls)
 		 version == GNUTLS_TLS1_3 ? "1.3" : "1.2");
 	snprintf(tls->info.cipher, sizeof tls->info.cipher, "%s", suite ? suite : "unknown");
 	describe_exchange(tls->session, tls->info.exchange, sizeof tls->info.exchange);
+	tls->info.identified = gnutls_certificate_get_ours(tls->session) != NULL;
 }
 
 enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err)
@@ -342,6 +392,29 @@ enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *
 	tls->done = true;
 	*info = tls->info;
 	return TLS_OK;
+}
+
+bool tls_binding(const struct tls *tls, struct tls_binding *binding_r)
+{
+	bool exporter;
+	gnutls_datum_t octets;
+
+	*binding_r = (struct tls_binding){.len = 0};
+	if (!tls->done)
+		return false;
+	exporter = gnutls_protocol_get_version(tls->session) == GNUTLS_TLS1_3;
+	if ((!exporter && !gnutls_session_ext_master_secret_status(tls->session)) ||
+	    gnutls_session_channel_binding(tls->session,
+					   exporter ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE,
+					   &octets) < 0)
+		return false;
+	if (octets.size && octets.size <= sizeof binding_r->octets) {
+		binding_r->name = exporter ? "tls-exporter" : "tls-unique";
+		binding_r->len = octets.size;
+		memcpy(binding_r->octets, octets.data, octets.size);
+	}
+	gnutls_free(octets.data);
+	return binding_r->len != 0;
 }
 
 enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct err *err)

@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"};
+static const char *const names[] = {"PLAIN",
+				    "LOGIN",
+				    "CRAM-MD5",
+				    "SCRAM-SHA-1",
+				    "SCRAM-SHA-256",
+				    "SCRAM-SHA-1-PLUS",
+				    "SCRAM-SHA-256-PLUS"};
 
 enum { NAMES = sizeof names / sizeof *names };
 
@@ -24,7 +30,11 @@ static struct sasl *start_as(const char *mechanism, const char *user, const char
 				     .user = user,
 				     .password = password,
 				     .service = "imap",
-				     .host = "imap.example.org"};
+				     .host = "imap.example.org",
+				     .port = 143,
+				     .binding = "tls-exporter",
+				     .binding_octets = "octets",
+				     .binding_len = 6};
 	struct sasl *sasl = sasl_new(&params, &err);
 
 	ck_assert_ptr_nonnull(sasl);
@@ -64,7 +74,11 @@ static char *plain(const char *coded)
 struct server {
 	const char *password;
 	const char *iterations;
+	const char *exporter; /* base64 of its channel bindings */
+	const char *unique;
 };
+
+static const char OCTETS[] = "b2N0ZXRz", OTHERS[] = "b3RoZXJz"; /* "octets", "others" */
 
 static int server_knows(Gsasl *library, Gsasl_session *session, Gsasl_property property)
 {
@@ -80,6 +94,16 @@ static int server_knows(Gsasl *library, Gsasl_session *session, Gsasl_property p
 	case GSASL_SCRAM_SALT:
 		gsasl_property_set(session, property, "QSXCR+Q6sek8bf92");
 		return GSASL_OK;
+	case GSASL_CB_TLS_EXPORTER:
+		gsasl_property_set(session, property, server->exporter);
+		return server->exporter ? GSASL_OK : GSASL_NO_CALLBACK;
+	case GSASL_CB_TLS_UNIQUE:
+		gsasl_property_set(session, property, server->unique);
+		return server->unique ? GSASL_OK : GSASL_NO_CALLBACK;
+	case GSASL_VALIDATE_EXTERNAL:
+		return !strcmp(gsasl_property_fast(session, GSASL_AUTHZID), "lee")
+			   ? GSASL_OK
+			   : GSASL_AUTHENTICATION_ERROR;
 	case GSASL_VALIDATE_SIMPLE:
 		return !strcmp(gsasl_property_fast(session, GSASL_AUTHID), "lee") &&
 			       !strcmp(gsasl_property_fast(session, GSASL_PASSWORD),
@@ -150,7 +174,7 @@ static int talk(struct sasl *sasl, const char *mechanism, struct server *server)
 
 START_TEST(each_mechanism_logs_in)
 {
-	struct server server = {"secret", "4096"};
+	struct server server = {"secret", "4096", OCTETS, NULL};
 	struct sasl *sasl = start(names[_i]);
 
 	ck_assert(!sasl_finished(sasl));
@@ -163,7 +187,7 @@ END_TEST
 
 START_TEST(each_mechanism_is_refused_with_a_wrong_password)
 {
-	struct server server = {"another", "4096"};
+	struct server server = {"another", "4096", OCTETS, NULL};
 	struct sasl *sasl = start(names[_i]);
 
 	ck_assert_int_ne(talk(sasl, names[_i], &server), GSASL_OK);
@@ -180,15 +204,152 @@ START_TEST(what_is_known)
 	ck_assert(!sasl_knows("plain"));
 	ck_assert(!sasl_knows("PLAI"));
 	ck_assert(!sasl_knows(""));
-	ck_assert(!sasl_knows("SCRAM-SHA-256-PLUS"));
+	ck_assert(sasl_knows("EXTERNAL"));
+	ck_assert(sasl_knows("XOAUTH2"));
+	ck_assert(sasl_knows("OAUTHBEARER"));
+	ck_assert(!sasl_knows("SCRAM-SHA-512-PLUS"));
 	ck_assert(!sasl_knows("DIGEST-MD5"));
 	ck_assert(sasl_client_first("PLAIN"));
 	ck_assert(sasl_client_first("SCRAM-SHA-1"));
 	ck_assert(sasl_client_first("SCRAM-SHA-256"));
+	ck_assert(sasl_client_first("SCRAM-SHA-256-PLUS"));
+	ck_assert(sasl_client_first("EXTERNAL"));
+	ck_assert(sasl_client_first("XOAUTH2"));
 	ck_assert(!sasl_client_first("LOGIN"));
 	ck_assert(!sasl_client_first("CRAM-MD5"));
 	ck_assert_ptr_null(sasl_new(&(struct sasl_params){.mechanism = "GSSAPI"}, &err));
 	ck_assert_int_eq(err.kind, ERR_AUTH);
+}
+END_TEST
+
+/* Both names of bindings are spoken, and only the octets of this very connection will do. */
+START_TEST(binding_to_the_channel)
+{
+	struct server unique = {"secret", "4096", NULL, OCTETS};
+	struct server another = {"secret", "4096", OTHERS, NULL};
+	struct sasl_params params = {.mechanism = "SCRAM-SHA-256-PLUS",
+				     .user = "lee",
+				     .password = "secret",
+				     .binding = "tls-unique",
+				     .binding_octets = "octets",
+				     .binding_len = 6};
+	struct sasl *sasl = sasl_new(&params, &err);
+	char *response, *text;
+
+	ck_assert(sasl_step(sasl, NULL, &response, &err));
+	text = plain(response);
+	ck_assert_int_eq(strncmp(text, "p=tls-unique,,", 14), 0);
+	free(text);
+	mem_free_secret(&response);
+	sasl_free(&sasl);
+	sasl = sasl_new(&params, &err);
+	ck_assert_int_eq(talk(sasl, params.mechanism, &unique), GSASL_OK);
+	ck_assert(sasl_finished(sasl));
+	sasl_free(&sasl);
+	sasl = start(params.mechanism);
+	ck_assert_int_ne(talk(sasl, params.mechanism, &another), GSASL_OK);
+	ck_assert(!sasl_finished(sasl));
+	sasl_free(&sasl);
+	params.binding = NULL;
+	ck_assert_ptr_null(sasl_new(&params, &err));
+	ck_assert_int_eq(err.kind, ERR_AUTH);
+}
+END_TEST
+
+/* A binding that is at hand does not change SCRAM without -PLUS. */
+START_TEST(no_binding_without_plus)
+{
+	struct sasl *sasl = start("SCRAM-SHA-256");
+	char *response, *text;
+
+	ck_assert(sasl_step(sasl, NULL, &response, &err));
+	text = plain(response);
+	ck_assert_int_eq(strncmp(text, "n,,n=lee,", 9), 0);
+	free(text);
+	mem_free_secret(&response);
+	sasl_free(&sasl);
+}
+END_TEST
+
+START_TEST(external_names_the_mailbox_and_needs_no_password)
+{
+	struct server server = {NULL, NULL, NULL, NULL};
+	struct sasl *sasl =
+	    sasl_new(&(struct sasl_params){.mechanism = "EXTERNAL", .user = "lee"}, &err);
+	char *response;
+
+	ck_assert(sasl_step(sasl, NULL, &response, &err));
+	ck_assert_str_eq(response, "bGVl");
+	ck_assert(sasl_finished(sasl));
+	mem_free_secret(&response);
+	sasl_free(&sasl);
+	sasl = sasl_new(&(struct sasl_params){.mechanism = "EXTERNAL", .user = "lee"}, &err);
+	ck_assert_int_eq(talk(sasl, "EXTERNAL", &server), GSASL_OK);
+	sasl_free(&sasl);
+}
+END_TEST
+
+/* The message, and the answer to a challenge that says why it was refused. */
+static void oauth_says(const char *mechanism, const char *user, const char *message,
+		       const char *answer)
+{
+	static const char json[] = "{\"status\":\"invalid_token\"}";
+	struct sasl *sasl = start_as(mechanism, user, "t0k.en-_~+/=");
+	char *challenge = base64(json);
+	const char *words;
+	char *response, *text;
+
+	ck_assert(sasl_step(sasl, NULL, &response, &err));
+	text = plain(response);
+	ck_assert_str_eq(text, message);
+	free(text);
+	mem_free_secret(&response);
+	ck_assert(sasl_finished(sasl));
+	ck_assert(!sasl_refusal(sasl, &words));
+	ck_assert(sasl_step(sasl, challenge, &response, &err));
+	ck_assert_str_eq(response, answer);
+	ck_assert(!sasl_finished(sasl));
+	ck_assert(sasl_refusal(sasl, &words));
+	ck_assert_str_eq(words, json);
+	mem_free_secret(&response);
+	ck_assert(!sasl_step(sasl, challenge, &response, &err));
+	ck_assert_int_eq(err.kind, ERR_PROTOCOL);
+	gsasl_free(challenge);
+	sasl_free(&sasl);
+}
+
+START_TEST(the_lines_of_oauth)
+{
+	oauth_says("XOAUTH2", "lee@x.org", "user=lee@x.org\1auth=Bearer t0k.en-_~+/=\1\1", "");
+	oauth_says("OAUTHBEARER", "lee@x.org",
+		   "n,a=lee@x.org,\1host=imap.example.org\1port=143\1auth=Bearer "
+		   "t0k.en-_~+/=\1\1",
+		   "AQ==");
+	oauth_says("OAUTHBEARER", "l=e,e",
+		   "n,a=l=3De=2Ce,\1host=imap.example.org\1port=143\1auth=Bearer "
+		   "t0k.en-_~+/=\1\1",
+		   "AQ==");
+}
+END_TEST
+
+START_TEST(what_is_no_token)
+{
+	static const char *const bad[] = {"", "a b", "a\1b", "Error: log in first", "t\xc3\xb6ken"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct sasl_params params = {.mechanism = "XOAUTH2",
+					     .user = "lee",
+					     .password = bad[i],
+					     .host = "h",
+					     .port = 1};
+
+		ck_assert_ptr_null(sasl_new(&params, &err));
+		ck_assert_int_eq(err.kind, ERR_AUTH);
+		ck_assert(!*bad[i] || !strstr(err.words, bad[i]));
+		params.password = "token";
+		params.user = "lee\1auth=Bearer x";
+		ck_assert_ptr_null(sasl_new(&params, &err));
+	}
 }
 END_TEST
 
@@ -409,17 +570,29 @@ END_TEST
 START_TEST(an_empty_or_refusing_end)
 {
 	struct sasl *sasl = before_proof();
+	const char *words;
 	char *response;
 	char *challenge = base64("e=invalid-proof");
 
 	ck_assert(!sasl_step(sasl, challenge, &response, &err));
 	ck_assert_int_eq(err.kind, ERR_AUTH);
 	ck_assert_str_eq(err.server, "invalid-proof");
+	ck_assert(sasl_refusal(sasl, &words));
+	ck_assert_str_eq(words, "invalid-proof");
 	ck_assert(!sasl_finished(sasl));
+	gsasl_free(challenge);
+	sasl_free(&sasl);
+	/* Who says that somebody stands between is no server that just cannot do it. */
+	sasl = before_proof();
+	challenge = base64("e=channel-bindings-dont-match");
+	ck_assert(!sasl_step(sasl, challenge, &response, &err));
+	ck_assert(!sasl_refusal(sasl, &words));
+	ck_assert_ptr_nonnull(strstr(err.words, "between"));
 	gsasl_free(challenge);
 	sasl_free(&sasl);
 	sasl = before_proof();
 	ck_assert(!sasl_step(sasl, "", &response, &err));
+	ck_assert(!sasl_refusal(sasl, &words));
 	ck_assert(!sasl_finished(sasl));
 	sasl_free(&sasl);
 }
@@ -488,6 +661,11 @@ int main(void)
 	tcase_add_loop_test(honest, each_mechanism_logs_in, 0, NAMES);
 	tcase_add_loop_test(honest, each_mechanism_is_refused_with_a_wrong_password, 0, NAMES);
 	tcase_add_test(honest, what_is_known);
+	tcase_add_test(honest, binding_to_the_channel);
+	tcase_add_test(honest, no_binding_without_plus);
+	tcase_add_test(honest, external_names_the_mailbox_and_needs_no_password);
+	tcase_add_test(honest, the_lines_of_oauth);
+	tcase_add_test(hostile, what_is_no_token);
 	tcase_add_test(honest, the_octets_of_plain);
 	tcase_add_test(honest, an_empty_challenge_asks_for_the_first_message);
 	tcase_add_test(honest, the_octets_of_login);

@@ -4,6 +4,7 @@
 #include "tls_lab.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 static struct lab lab;
 static struct tls_trust *trust;
@@ -325,6 +326,165 @@ static void good_pair(struct pair *pair, struct lab_cert *cert, const char *prio
 	ck_assert_msg(pair_shake(pair) == TLS_OK, "%s", pair->err.words);
 }
 
+/* Both ends must have the same octets, each connection its own. */
+START_TEST(channel_binding)
+{
+	static const struct {
+		const char *priority, *name;
+		gnutls_channel_binding_t type;
+	} versions[] = {{"NORMAL:-VERS-ALL:+VERS-TLS1.3", "tls-exporter", GNUTLS_CB_TLS_EXPORTER},
+			{"NORMAL:-VERS-ALL:+VERS-TLS1.2", "tls-unique", GNUTLS_CB_TLS_UNIQUE}};
+	struct tls_binding binding, before = {.len = 0};
+
+	for (int i = 0; i < 2; i++) {
+		gnutls_datum_t theirs;
+		struct lab_cert cert;
+		struct pair pair;
+
+		good_pair(&pair, &cert, versions[_i].priority);
+		ck_assert(tls_binding(pair.client, &binding));
+		ck_assert_str_eq(binding.name, versions[_i].name);
+		lab_ok(gnutls_session_channel_binding(pair.server, versions[_i].type, &theirs));
+		ck_assert_uint_eq(binding.len, theirs.size);
+		ck_assert_mem_eq(binding.octets, theirs.data, theirs.size);
+		ck_assert_mem_ne(binding.octets, before.octets, binding.len);
+		before = binding;
+		gnutls_free(theirs.data);
+		pair_close(&pair);
+		lab_cert_free(&cert);
+	}
+}
+END_TEST
+
+START_TEST(no_channel_binding_before_its_time_or_without_a_bound_secret)
+{
+	struct tls_params params = {.trust = trust, .name = "mail.test"};
+	struct tls_binding binding;
+	struct lab_cert cert;
+	struct pair pair;
+
+	lab_cert(&lab, &(struct lab_want){.dns = "mail.test"}, &cert);
+	pair_open(&pair, &cert, "NORMAL:-VERS-ALL:+VERS-TLS1.2:%NO_SESSION_HASH", &params);
+	ck_assert(!tls_binding(pair.client, &binding));
+	ck_assert_int_eq(pair_shake(&pair), TLS_OK);
+	ck_assert(!tls_binding(pair.client, &binding));
+	pair_close(&pair);
+	lab_cert_free(&cert);
+}
+END_TEST
+
+/* PEM of a certificate, a key, or both, in a file. */
+static void put_pem(const char *path, const struct lab_cert *cert, bool crt, bool key, mode_t mode)
+{
+	FILE *file = fopen(path, "w");
+	gnutls_datum_t pem;
+
+	ck_assert_ptr_nonnull(file);
+	if (crt) {
+		lab_ok(gnutls_x509_crt_export2(cert->crt, GNUTLS_X509_FMT_PEM, &pem));
+		ck_assert_uint_eq(fwrite(pem.data, 1, pem.size, file), pem.size);
+		gnutls_free(pem.data);
+	}
+	if (key) {
+		lab_ok(gnutls_x509_privkey_export2(cert->key, GNUTLS_X509_FMT_PEM, &pem));
+		ck_assert_uint_eq(fwrite(pem.data, 1, pem.size, file), pem.size);
+		gnutls_free(pem.data);
+	}
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(chmod(path, mode), 0);
+}
+
+/* Did the server that asks for a certificate get ours? */
+static bool shown(struct tls_trust *identity, bool ask, gnutls_x509_crt_t authority)
+{
+	struct tls_params params = {.trust = identity, .name = "mail.test"};
+	struct lab_cert cert;
+	struct pair pair;
+	bool got;
+
+	lab_cert(&lab, &(struct lab_want){.dns = "mail.test"}, &cert);
+	pair_open(&pair, &cert, NULL, &params);
+	if (ask) {
+		lab_ok(gnutls_certificate_set_x509_trust(pair.credentials, &authority, 1));
+		gnutls_certificate_server_set_request(pair.server, GNUTLS_CERT_REQUEST);
+	}
+	ck_assert_msg(pair_shake(&pair) == TLS_OK, "%s", pair.err.words);
+	server_shakes(&pair);
+	ck_assert_int_eq(pair.server_done, 1);
+	got = gnutls_certificate_get_peers(pair.server, &(unsigned){0}) != NULL;
+	ck_assert(got == pair.info.identified);
+	pair_close(&pair);
+	lab_cert_free(&cert);
+	return got;
+}
+
+/* Shown to a server that asks for it, even if that trusts other authorities only. */
+START_TEST(a_certificate_of_our_own)
+{
+	char crt[64], key[64];
+	struct lab_cert ours, other;
+	struct err err = {0};
+
+	snprintf(crt, sizeof crt, "/tmp/mailhaul-test-crt-%ld", (long)getpid());
+	snprintf(key, sizeof key, "/tmp/mailhaul-test-key-%ld", (long)getpid());
+	lab_cert(&lab, &(struct lab_want){.cn = "lee", .purpose = GNUTLS_KP_TLS_WWW_CLIENT}, &ours);
+	lab_cert(&lab, &(struct lab_want){.cn = "other", .self_signed = 1}, &other);
+	put_pem(crt, &ours, true, false, 0644);
+	put_pem(key, &ours, false, true, 0600);
+	ck_assert(!shown(trust, true, lab.ca.crt));
+	ck_assert(tls_trust_identify(trust, crt, key, &err));
+	ck_assert(shown(trust, true, lab.ca.crt));
+	ck_assert(shown(trust, true, other.crt));
+	ck_assert(!shown(trust, false, NULL));
+	tls_trust_free(&trust);
+	trust = tls_trust_new(lab.ca_file, NULL);
+	put_pem(crt, &ours, true, true, 0600);
+	ck_assert(tls_trust_identify(trust, crt, NULL, &err));
+	ck_assert(shown(trust, true, lab.ca.crt));
+	unlink(crt);
+	unlink(key);
+	lab_cert_free(&ours);
+	lab_cert_free(&other);
+}
+END_TEST
+
+static void refuse_identity(const char *cert, const char *key, const char *words)
+{
+	struct err err = {0};
+
+	ck_assert(!tls_trust_identify(trust, cert, key, &err));
+	ck_assert_int_eq(err.kind, ERR_CONFIG);
+	ck_assert_msg(strstr(err.words, words) != NULL, "%s", err.words);
+}
+
+START_TEST(certificates_that_cannot_be_ours)
+{
+	char crt[64], key[64];
+	struct lab_cert ours, other;
+
+	snprintf(crt, sizeof crt, "/tmp/mailhaul-test-crt-%ld", (long)getpid());
+	snprintf(key, sizeof key, "/tmp/mailhaul-test-key-%ld", (long)getpid());
+	lab_cert(&lab, &(struct lab_want){.cn = "lee"}, &ours);
+	lab_cert(&lab, &(struct lab_want){.cn = "other"}, &other);
+	put_pem(crt, &ours, true, false, 0644);
+	put_pem(key, &other, false, true, 0600);
+	refuse_identity(crt, key, crt);
+	refuse_identity("/nonexistent/c.pem", key, "client_cert /nonexistent/c.pem: No such file");
+	refuse_identity(crt, "/nonexistent/k.pem", "client_key /nonexistent/k.pem: No such file");
+	refuse_identity(crt, "/tmp", "not a regular file");
+	put_pem(key, &ours, false, true, 0640);
+	refuse_identity(crt, key, "chmod 600");
+	put_pem(crt, &ours, true, true, 0644);
+	refuse_identity(crt, NULL, "chmod 600");
+	put_pem(crt, &ours, true, false, 0600);
+	refuse_identity(crt, NULL, crt);
+	unlink(crt);
+	unlink(key);
+	lab_cert_free(&ours);
+	lab_cert_free(&other);
+}
+END_TEST
+
 START_TEST(octets_go_both_ways_and_the_end_is_told)
 {
 	struct lab_cert cert;
@@ -540,6 +700,10 @@ int main(void)
 	tcase_add_test(tests, pins);
 	tcase_add_test(tests, a_pin_is_not_helped_by_a_good_certificate);
 	tcase_add_test(tests, bad_params);
+	tcase_add_loop_test(tests, channel_binding, 0, 2);
+	tcase_add_test(tests, no_channel_binding_before_its_time_or_without_a_bound_secret);
+	tcase_add_test(tests, a_certificate_of_our_own);
+	tcase_add_test(tests, certificates_that_cannot_be_ours);
 	tcase_add_test(tests, octets_go_both_ways_and_the_end_is_told);
 	tcase_add_test(tests, one_octet_at_a_time);
 	tcase_add_test(tests, a_flipped_bit_is_noticed);
