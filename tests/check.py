@@ -46,6 +46,13 @@ def dialogs(_words):
     return [[os.path.join(BUILD, "dialog", "run_dialog"), *transcripts]]
 
 
+def fuzz(_words):
+    """What fuzzing found worth keeping, and the transcripts, without a fuzzer."""
+    return [[path, os.path.join(BUILD, "fuzz", path.split("/replay_")[1] + ".seeds")]
+            for path in sorted(glob.glob(os.path.join(BUILD, "fuzz", "replay_*")))
+            if os.access(path, os.X_OK) and not path.endswith(".d")]
+
+
 def formatted(_words):
     files = [path for top in ("src", "include", "tests")
              for path in glob.glob(top + "/**/*.[ch]", recursive=True)]
@@ -57,9 +64,10 @@ def pages(_words):
     return [["mandoc", "-T", "lint", "-W", "warning", *found]] if found else []
 
 
-STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
-          Stage("format", formatted), Stage("man", pages), Stage("e2e", script("e2e/run.py")),
-          Stage("fault", script("fault/hostile.py")), Stage("crash", script("fault/crash.py"))]
+STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("fuzz", fuzz),
+          Stage("layers", script("layers.py")), Stage("format", formatted), Stage("man", pages),
+          Stage("e2e", script("e2e/run.py")), Stage("fault", script("fault/hostile.py")),
+          Stage("crash", script("fault/crash.py"))]
 ALSO = {"fault": ("fault", "crash")}
 
 

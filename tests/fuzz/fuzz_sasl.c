@@ -15,8 +15,16 @@
 
 enum { CHALLENGES_MAX = 16 };
 
-static const char *const mechanisms[] = {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1",
-					 "SCRAM-SHA-256"};
+static const char *const mechanisms[] = {"PLAIN",
+					 "LOGIN",
+					 "CRAM-MD5",
+					 "SCRAM-SHA-1",
+					 "SCRAM-SHA-256",
+					 "SCRAM-SHA-1-PLUS",
+					 "SCRAM-SHA-256-PLUS",
+					 "XOAUTH2",
+					 "OAUTHBEARER",
+					 "EXTERNAL"};
 
 struct exchange {
 	struct sasl *sasl;
@@ -82,12 +90,14 @@ static void step(struct exchange *e, const char *challenge)
 {
 	char *response = NULL;
 	struct err err = {.kind = ERR_NONE};
+	const char *why = NULL;
 	bool ok = sasl_step(e->sasl, challenge, &response, &err);
 
 	must(!ok || !e->failed);
 	must(ok == (response != NULL));
 	must(ok || (err.kind != ERR_NONE && *err.words));
 	must(ok || !sasl_finished(e->sasl));
+	must(!sasl_refusal(e->sasl, &why) || (why && !sasl_finished(e->sasl)));
 	e->failed = !ok;
 	if (!challenge && ok)
 		keep_nonce(e, response);
@@ -116,13 +126,19 @@ static void run(struct exchange *e, const char *mechanism, const char *at, size_
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct exchange e = {.failed = false};
-	struct sasl_params params = {
-	    .user = "alice", .password = "secret", .service = "imap", .host = "mail.example.org"};
+	struct sasl_params params = {.user = "alice",
+				     .service = "imap",
+				     .host = "mail.example.org",
+				     .port = 993,
+				     .binding = "tls-exporter",
+				     .binding_octets = "0123456789abcdef0123456789abcdef",
+				     .binding_len = 32};
 	struct err err;
 
 	if (!size)
 		return 0;
 	params.mechanism = mechanisms[*data % (sizeof mechanisms / sizeof *mechanisms)];
+	params.password = strcmp(params.mechanism, "EXTERNAL") != 0 ? "secret" : NULL;
 	e.sasl = sasl_new(&params, &err);
 	must(e.sasl);
 	run(&e, params.mechanism, (const char *)data + 1, size - 1);
