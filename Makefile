@@ -148,7 +148,8 @@ dialogs: $(BUILD)/dialog/run_dialog
 # inputs stands in tests/fuzz/corpus/NAME.seeds, and transcripts are seeds of the engines' targets.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SHARED  := $(addprefix tests/fuzz/,fuzz.c drive.c judge.c)
-FUZZ_SEEDS   := $(wildcard tests/fuzz/corpus/*.seeds tests/dialog/*/*.txt) tests/fuzz/seeds.py
+FUZZ_SEEDS   := tests/fuzz/seeds.py $(wildcard tests/fuzz/corpus/*.seeds tests/dialog/*/*.txt \
+                config/*.yaml config/*/*.yaml)
 FUZZ_SECONDS ?= 60
 FUZZ_CC      ?= clang
 FUZZ_CHECKS  := address,undefined
@@ -167,8 +168,10 @@ $(BUILD)/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_SHARED) \
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/librooms.a $(PKG_LIBS)
 
-# "make fuzz" runs each target for FUZZ_SECONDS, or those that ONLY names; what crashes is left in
-# build/fuzz/NAME-*, and "make fuzz-keep" puts what is worth keeping into the corpus.
+# "make fuzz" runs each target for FUZZ_SECONDS, or those that ONLY names; what it finds is left in
+# build/clang/fuzz/NAME-*, and "make fuzz-keep" puts into the corpus what is worth keeping. Two of
+# clang's warnings are left out: it does not read comments (uthash falls through), and knows no
+# format that is checked where it comes from.
 fuzz: $(BUILD)/deps-build $(BUILD)/deps-fuzz
 	@$(sub) BUILD=$(BUILD)/clang CC=$(FUZZ_CC) LDFLAGS= \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_CHECKS) \

@@ -41,11 +41,16 @@ static void replay(const void *bytes, size_t len)
 	replayed++;
 }
 
-static char unescaped(const char **at)
+/* The octet at *at, which then stands behind it. */
+static char take_octet(const char **at)
 {
 	const char *c = *at;
 	char hex[3] = "";
 
+	if (*c != '\\' || !c[1]) {
+		++*at;
+		return *c;
+	}
 	*at = c + 2;
 	switch (c[1]) {
 	case 'r':
@@ -68,7 +73,7 @@ static void replay_line(const char *path, unsigned number, const char *line)
 	struct buf input = {0};
 
 	for (const char *at = line; *at;) {
-		char c = *at == '\\' && at[1] ? unescaped(&at) : *at++;
+		char c = take_octet(&at);
 
 		buf_append(&input, &c, 1);
 	}
