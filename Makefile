@@ -169,18 +169,18 @@ $(BUILD)/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_SHARED) \
 	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/librooms.a $(PKG_LIBS)
 
 # "make fuzz" runs each target for FUZZ_SECONDS, or those that ONLY names; what it finds is left in
-# build/clang/fuzz/NAME-*, and "make fuzz-keep" puts into the corpus what is worth keeping. Two of
+# build/fuzzing/fuzz/NAME-*, and "make fuzz-keep" puts into the corpus what is worth keeping. Two of
 # clang's warnings are left out: it does not read comments (uthash falls through), and knows no
 # format that is checked where it comes from.
 fuzz: $(BUILD)/deps-build $(BUILD)/deps-fuzz
-	@$(sub) BUILD=$(BUILD)/clang CC=$(FUZZ_CC) LDFLAGS= \
+	@$(sub) BUILD=$(BUILD)/fuzzing CC=$(FUZZ_CC) LDFLAGS= \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_CHECKS) \
 	    -fno-sanitize-recover=all -Wno-format-nonliteral -Wno-implicit-fallthrough" fuzz-programs
-	@$(PYTHON) tests/fuzz/seeds.py fuzz $(BUILD)/clang/fuzz $(FUZZ_SECONDS) \
+	@$(PYTHON) tests/fuzz/seeds.py fuzz $(BUILD)/fuzzing/fuzz $(FUZZ_SECONDS) \
 	    $(or $(ONLY),$(FUZZ_TARGETS))
 
 fuzz-keep:
-	@$(PYTHON) tests/fuzz/seeds.py keep $(BUILD)/clang/fuzz $(or $(ONLY),$(FUZZ_TARGETS))
+	@$(PYTHON) tests/fuzz/seeds.py keep $(BUILD)/fuzzing/fuzz $(or $(ONLY),$(FUZZ_TARGETS))
 
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 

@@ -350,6 +350,7 @@ static void pump(struct drive *d)
 	if (d->failed)
 		return;
 	must(!d->ended || d->finished);
+	must(what != SOURCE_NEED_VERB || d->judge.encrypted || d->finished);
 	must(what != SOURCE_NEED_VERB || !d->ready || d->finished || d->head == d->count);
 }
 
