@@ -22,7 +22,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 MARK = b"\xfe"
 INPUT_MAX = 4096  # octets; longer ones are slow to fuzz and rarely better
-KEPT_MAX = 200    # inputs in a corpus, the shortest
 TAB = "\t"
 
 
@@ -178,7 +177,8 @@ def fuzz(directory, seconds, names):
 
 
 def keep(directory, names):
-    """Files that came from transcripts stand in front, so that nothing is kept which they cover."""
+    """The least that reaches the same edges. What the tree grows by itself stands in front, so that
+    nothing is kept which it covers."""
     for name in names:
         grown, known = seeds_of(name)
         merged = os.path.join(directory, name + ".merged")
@@ -190,11 +190,11 @@ def keep(directory, names):
         unpack(kept, [seed for seed in known if seed not in grown])
         corpus = [path for path in (kept, os.path.join(directory, name + ".corpus"))
                   if os.path.isdir(path)]
-        subprocess.run([os.path.join(directory, "fuzz_" + name), "-merge=1", merged, *corpus],
+        subprocess.run([os.path.join(directory, "fuzz_" + name), "-merge=1", "-use_counters=0",
+                        merged, *corpus],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         seeds = [whole(os.path.join(merged, file)) for file in set(os.listdir(merged)) - given]
-        seeds = sorted(sorted(seeds, key=lambda seed: (len(seed), seed))[:KEPT_MAX])
-        write_seeds(os.path.join(HERE, "corpus", name + ".seeds"), seeds)
+        write_seeds(os.path.join(HERE, "corpus", name + ".seeds"), sorted(seeds))
         print("%-12s %d inputs" % (name, len(seeds)))
 
 
