@@ -17,7 +17,8 @@ LIBS          := gnutls libuv yaml-0.1 sqlite3 libgsasl libidn2 jansson
 BUILD_DEPS    := gcc make pkg-config libgnutls28-dev libuv1-dev libyaml-dev libsqlite3-dev \
                  libgsasl-dev libidn2-dev libjansson-dev uthash-dev
 DEMO_DEPS     := dovecot-core dovecot-imapd dovecot-pop3d exim4-daemon-light gnutls-bin python3
-CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc check clang-format
+CHECK_DEPS    := $(DEMO_DEPS) ca-certificates procmail maildrop mutt mandoc systemd check \
+                 clang-format
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
@@ -90,7 +91,7 @@ $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-.PHONY: demo check units dialogs e2e fault bench layers crash-build check-build
+.PHONY: demo check units dialogs options e2e fault bench layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -112,7 +113,8 @@ bench: $(BUILD)/deps-build
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build replays $(BUILD)/dialog/run_dialog | $(BUILD)/deps-check
+check-build: all units crash-build replays $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
+    | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -141,6 +143,15 @@ $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/libr
 # Transcripts replayed against the protocol engines.
 dialogs: $(BUILD)/dialog/run_dialog
 	@$< $(sort $(wildcard tests/dialog/*/*.txt))
+
+$(BUILD)/options/write_options: tests/options/write_options.c $(BUILD)/librooms.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $< $(BUILD)/librooms.a $(PKG_LIBS)
+
+# Writes anew what is generated from the option table; "make check" fails where it differs.
+options: $(BUILD)/options/write_options
+	@$<
 
 # ---- fuzzing -------------------------------------------------------------------------------------
 
@@ -212,7 +223,7 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 
 .PHONY: tidy format format-check clean
 TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c \
-    tests/fuzz/*.c))
+    tests/options/*.c tests/fuzz/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check
@@ -244,7 +255,8 @@ DOC := $(DESTDIR)$(PREFIX)/share/doc/mailhaul
 install: all
 	install -D -m 755 $(BUILD)/mailhaul $(BIN)/mailhaul
 	for page in man/*.[1-8]; do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/} || exit; done
-	install -D -m 644 -t $(DOC) README.md LICENSE config/*
+	for file in README.md LICENSE $$(find config -type f); do \
+	    install -D -m 644 $$file $(DOC)/$$file || exit; done
 
 uninstall:
 	rm -f $(BIN)/mailhaul

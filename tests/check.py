@@ -53,6 +53,11 @@ def fuzz(_words):
             if os.access(path, os.X_OK) and not path.endswith(".d")]
 
 
+def options(_words):
+    """What is generated from the option table is what the table says."""
+    return [[os.path.join(BUILD, "options", "write_options"), "--check"]]
+
+
 def formatted(_words):
     files = [path for top in ("src", "include", "tests")
              for path in glob.glob(top + "/**/*.[ch]", recursive=True)]
@@ -65,7 +70,8 @@ def pages(_words):
 
 
 STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("fuzz", fuzz),
-          Stage("layers", script("layers.py")), Stage("format", formatted), Stage("man", pages),
+          Stage("layers", script("layers.py")), Stage("options", options),
+          Stage("format", formatted), Stage("man", pages),
           Stage("e2e", script("e2e/run.py")), Stage("fault", script("fault/hostile.py")),
           Stage("crash", script("fault/crash.py"))]
 ALSO = {"fault": ("fault", "crash")}

@@ -14,6 +14,10 @@ void report_mistake(const struct cmd_options *options, const struct config_mista
 /* The configuration was read and has no mistake. */
 void report_checked(const struct cmd_options *options, const struct config *config);
 
+/* The options in effect for these accounts, and for all of mailhaul; secrets cut. */
+void report_options(const struct cmd_options *options, const struct config *config,
+		    const struct config_account *const *accounts, size_t count);
+
 /* What came of one account's visit. In text only for a terminal, or with -v. */
 void report_visit(const struct cmd_options *options, const struct config_account *account,
 		  const struct session_report *report);

@@ -17,6 +17,12 @@
 enum config_protocol { CONFIG_IMAP, CONFIG_POP3 };
 enum config_tls { CONFIG_STARTTLS, CONFIG_IMPLICIT };
 
+/* Where the value of an option was given. line 0: nowhere, it is the default. */
+struct config_origin {
+	unsigned line;
+	bool own; /* in the account's own file, or for an option of the top; else in defaults */
+};
+
 struct config_account {
 	char *name;
 	enum config_protocol protocol;
@@ -41,6 +47,7 @@ struct config_account {
 
 	char *file; /* where the account stands, for messages */
 	unsigned line;
+	struct config_origin *origins; /* one for each row of option_table */
 };
 
 struct config {
@@ -50,6 +57,9 @@ struct config {
 	uint32_t max_connections_per_host;
 	struct config_account **accounts; /* in the order of the files */
 	unsigned count;
+
+	char *file;		       /* which held all but the accounts of accounts.d */
+	struct config_origin *origins; /* one for each row of option_table */
 };
 
 struct config_mistake {

@@ -8,6 +8,7 @@
 #define MAILHAUL_CONFIG_CONFIG_VALUE_H
 
 #include "config/option_table.h"
+#include "util/buf.h"
 #include "util/err.h"
 
 #include <stdbool.h>
@@ -44,6 +45,9 @@ void config_value_set_list(const struct option *option, void *fields, char **ite
 
 /* Frees what stands in the field of option and sets it to nothing. */
 void config_value_free(const struct option *option, void *fields);
+
+/* Appends a duration as a person would write it: in the largest unit that leaves nothing over. */
+void config_value_duration(struct buf *out, uint64_t ms);
 
 /* Letters, digits and . _ - ; the first a letter, a digit or _ . */
 bool config_value_account_name(const char *name, struct err *err);

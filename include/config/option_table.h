@@ -52,6 +52,9 @@ extern const size_t option_count;
 /* The row of this name, or NULL. */
 const struct option *option_find(enum option_place place, const char *name);
 
+/* Where the options of a section stand: those in tls and deliver, or those of an account. */
+enum option_place option_inside(const struct option *section);
+
 /* The name of a place that is most like the given one, or NULL if none is like it. */
 const char *option_nearest(enum option_place place, const char *name);
 

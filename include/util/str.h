@@ -35,6 +35,9 @@ void str_visible(struct buf *out, const void *bytes, size_t len, size_t max);
 /* The same for a string, in place of a buffer: cut to size octets, always NUL-terminated. */
 void str_visible_to(char *out, size_t size, const char *text);
 
+/* Is this a character that steers a terminal or the order of the text, or that cannot be seen? */
+bool str_steers(uint32_t point);
+
 /*
  * Writes count octets as "1.5 MB", or seconds as "3 d 4 h", for people.
  * out must have at least 32 octets; returns out.

@@ -1,6 +1,7 @@
 /*
  * check: the configuration has been read by now, and every mistake reported; what is left is to say
- * that there was none, and that the accounts that were named are there. Connects to nothing.
+ * that there was none, that the accounts that were named are there, and with -v what holds for
+ * them. Connects to nothing.
  */
 #include "cmd/cmd.h"
 #include "cmd/report.h"
@@ -18,7 +19,9 @@ int cmd_check(const struct cmd_options *options, const struct config *config)
 		log_error("%s", err.words);
 		return err_exit_code(err.kind);
 	}
-	free(accounts);
 	report_checked(options, config);
+	if (options->verbosity)
+		report_options(options, config, accounts, count);
+	free(accounts);
 	return 0;
 }

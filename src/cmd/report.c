@@ -8,7 +8,9 @@
 #include "cmd/report.h"
 
 #include "cmd/quiet.h"
+#include "config/config_print.h"
 #include "daemon/account.h"
+#include "util/mem.h"
 #include "util/str.h"
 
 #include <jansson.h>
@@ -174,9 +176,112 @@ void report_checked(const struct cmd_options *options, const struct config *conf
 		print_json(object);
 		return;
 	}
+	/* What follows with -v is YAML, and this its first comment. */
 	if (!options->quiet)
-		printf("%s: no mistakes; %u account%s\n", options->file, config->count,
-		       config->count == 1 ? "" : "s");
+		printf("%s%s: no mistakes; %u account%s\n", options->verbosity ? "# " : "",
+		       options->file, config->count, config->count == 1 ? "" : "s");
+}
+
+/* A text that may not be UTF-8: a path is made with what the environment holds. */
+static json_t *json_any_text(const char *text)
+{
+	json_t *string = json_string(text);
+	struct buf visible = {0};
+
+	if (string)
+		return string;
+	str_visible(&visible, text, strlen(text), SIZE_MAX);
+	string = json_string(buf_string(&visible));
+	buf_free(&visible);
+	return string;
+}
+
+static json_t *json_value(const struct config_shown *shown)
+{
+	json_t *list;
+
+	switch (shown->shape) {
+	case CONFIG_TRUTH:
+		return json_boolean(shown->truth);
+	case CONFIG_NUMBER:
+		return number(shown->number);
+	case CONFIG_TEXT:
+		return json_any_text(shown->text);
+	case CONFIG_LIST:
+		list = json_array();
+		for (size_t i = 0; shown->items[i]; i++)
+			json_array_append_new(list, json_string(shown->items[i]));
+		return list;
+	case CONFIG_UNSET:
+		break;
+	}
+	return json_null();
+}
+
+static void add_option(json_t *object, const char *prefix, const struct option *option,
+		       const struct config *config, const struct config_account *account)
+{
+	struct config_shown shown;
+	char *name;
+	char *origin;
+
+	config_print_value(option, account ? (const void *)account : config, &shown);
+	if (shown.shape == CONFIG_UNSET)
+		return;
+	name = mem_printf("%s%s", prefix, option->name);
+	origin = config_print_origin(config, account, option, true);
+	json_object_set_new(object, name,
+			    json_pack("{s:o, s:s}", "value", json_value(&shown), "from", origin));
+	free(origin);
+	free(name);
+}
+
+/* Adds the options of a place; those of a section have its name and a dot before theirs. */
+static void add_options(json_t *object, enum option_place place, const char *prefix,
+			const struct config *config, const struct config_account *account)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *option = &option_table[i];
+
+		if (option->place != place)
+			continue;
+		add_option(object, prefix, option, config, account);
+		if (option->type == OPTION_SECTION && place != OPTION_TOP) {
+			char *inside = mem_printf("%s.", option->name);
+
+			add_options(object, option_inside(option), inside, config, account);
+			free(inside);
+		}
+	}
+}
+
+static void print_options(const struct config *config, const struct config_account *account)
+{
+	json_t *object = json_object();
+	json_t *all = json_object();
+
+	json_object_set_new(object, "event", json_string(account ? "account" : "configuration"));
+	json_object_set_new(object, account ? "account" : "file",
+			    json_string(account ? account->name : config->file));
+	add_options(all, account ? OPTION_ACCOUNT : OPTION_TOP, "", config, account);
+	json_object_set_new(object, "options", all);
+	print_json(object);
+}
+
+void report_options(const struct cmd_options *options, const struct config *config,
+		    const struct config_account *const *accounts, size_t count)
+{
+	struct buf page = {0};
+
+	if (options->json) {
+		print_options(config, NULL);
+		for (size_t i = 0; i < count; i++)
+			print_options(config, accounts[i]);
+		return;
+	}
+	config_print(&page, config, accounts, count);
+	fputs(buf_string(&page), stdout);
+	buf_free(&page);
 }
 
 /* ---- poll ---- */

@@ -243,8 +243,10 @@ static void note_given(struct config_loader *l, const struct target *t, const st
 			       "a password stands here, and others may read the file; run: chmod "
 			       "600 %s",
 			       config_report_path(l->report, t->tree->file));
-	if (!t->draft)
+	if (!t->draft) {
+		l->config->origins[option - option_table] = (struct config_origin){at.line, true};
 		return;
+	}
 	if (t->own)
 		config_check_give_way(t->draft, option);
 	t->draft->given[option - option_table] = (struct config_given){.at = at, .own = t->own};
@@ -411,12 +413,12 @@ static void read_section(struct config_loader *l, const struct target *t,
 			 const yaml_node_t *node)
 {
 	struct target inner = *t;
-	bool tls = !strcmp(option->name, "tls");
+	bool tls = option_inside(option) == OPTION_TLS;
 	struct err err;
 
 	if (t->place == OPTION_TOP)
 		return;
-	inner.place = tls ? OPTION_TLS : OPTION_DELIVER;
+	inner.place = option_inside(option);
 	inner.where = option->name;
 	if (node->type == YAML_MAPPING_NODE) {
 		read_mapping(l, &inner, node);

@@ -88,8 +88,17 @@ struct config_draft config_draft_new(const struct config_report *report, const c
 	draft.account->name = mem_copy(name);
 	draft.account->file = mem_copy(config_report_path(report, at.file));
 	draft.account->line = at.line;
+	draft.account->origins = mem_new(option_count, sizeof *draft.account->origins);
 	set_fallbacks(false, draft.account, base);
 	return draft;
+}
+
+/* What outlives the draft of where its values came from. */
+static void note_origins(const struct config_draft *draft)
+{
+	for (size_t i = 0; i < option_count; i++)
+		draft->account->origins[i] =
+		    (struct config_origin){draft->given[i].at.line, draft->given[i].own};
 }
 
 /* ---- one account ---- */
@@ -274,6 +283,7 @@ void config_check_draft(struct config_report *report, struct config_draft *draft
 	check_mailboxes(report, draft);
 	check_mda(report, draft, whole);
 	check_tls(report, draft);
+	note_origins(draft);
 }
 
 /* ---- accounts together ---- */
@@ -423,6 +433,7 @@ void config_account_free(struct config_account **account)
 			config_value_free(&option_table[i], a);
 	free(a->name);
 	free(a->file);
+	free(a->origins);
 	free(a);
 	*account = NULL;
 }
@@ -439,6 +450,8 @@ void config_free(struct config **config)
 	for (unsigned i = 0; i < c->count; i++)
 		config_account_free(&c->accounts[i]);
 	free(c->accounts);
+	free(c->file);
+	free(c->origins);
 	free(c);
 	*config = NULL;
 }

@@ -10,6 +10,7 @@
 #include "config/config_home.h"
 #include "config/config_report.h"
 #include "config/config_walk.h"
+#include "config/option_table.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -143,6 +144,8 @@ struct config *config_load(const char *file,
 				  .purse = PURSE};
 	unsigned mistakes;
 
+	l.config->file = mem_copy(file);
+	l.config->origins = mem_new(option_count, sizeof *l.config->origins);
 	if (begin(&l, file, err)) {
 		load_files(&l, file);
 		mistakes = config_report_tell(l.report, report, ctx);

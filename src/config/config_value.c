@@ -8,7 +8,6 @@
 #include "config/config_value.h"
 
 #include "config/config.h"
-#include "util/buf.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -189,8 +188,7 @@ static bool set_number(const struct option *option, void *at, const char *text, 
 	return true;
 }
 
-/* A duration as a person would write it: the largest unit that leaves nothing over. */
-static void duration_text(struct buf *out, uint64_t ms)
+void config_value_duration(struct buf *out, uint64_t ms)
 {
 	if (ms % 86400000 == 0)
 		buf_printf(out, "%llud", (unsigned long long)(ms / 86400000));
@@ -221,9 +219,9 @@ static bool set_duration(const struct option *option, uint64_t *at, const char *
 		*at = number * unit;
 		return true;
 	}
-	duration_text(&range, option->least);
+	config_value_duration(&range, option->least);
 	buf_text(&range, " to ");
-	duration_text(&range, option->most);
+	config_value_duration(&range, option->most);
 	err_set(err, ERR_CONFIG, "%s must be from %s, not \"%.80s\"", option->name,
 		buf_string(&range), text);
 	buf_free(&range);

@@ -93,6 +93,13 @@ const struct option *option_find(enum option_place place, const char *name)
 	return NULL;
 }
 
+enum option_place option_inside(const struct option *section)
+{
+	if (section->place == OPTION_TOP)
+		return OPTION_ACCOUNT;
+	return strcmp(section->name, "tls") == 0 ? OPTION_TLS : OPTION_DELIVER;
+}
+
 static size_t least(size_t a, size_t b)
 {
 	return a < b ? a : b;

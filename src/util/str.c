@@ -95,8 +95,7 @@ size_t str_utf8(const void *bytes, size_t len, uint32_t *point_r)
 	return need;
 }
 
-/* Characters that steer a terminal or the order of the text, or that cannot be seen. */
-static bool steers(uint32_t p)
+bool str_steers(uint32_t p)
 {
 	return p < 0x20 || (p >= 0x7f && p <= 0x9f) || p == 0xad || p == 0x61c || p == 0x180e ||
 	       (p >= 0x200b && p <= 0x200f) || (p >= 0x2028 && p <= 0x202e) ||
@@ -116,9 +115,9 @@ void str_visible(struct buf *out, const void *bytes, size_t len, size_t max)
 
 		if (!took)
 			snprintf(shown, sizeof shown, "\\x%02X", (unsigned)s[i]);
-		else if (point < 0x80 && steers(point))
+		else if (point < 0x80 && str_steers(point))
 			snprintf(shown, sizeof shown, "\\x%02X", (unsigned)point);
-		else if (steers(point))
+		else if (str_steers(point))
 			snprintf(shown, sizeof shown, "\\u{%04X}", (unsigned)point);
 		else
 			shown[snprintf(shown, sizeof shown, "%.*s", (int)took,

@@ -15,7 +15,8 @@ import tempfile
 USER = "nobody"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"  # root's may hold what nobody else can read
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-NEEDED = ("Makefile", "build", "config", "include", "man", "src", "tests", ".clang-format")
+NEEDED = ("Makefile", "README.md", "build", "config", "include", "man", "src", "tests",
+          ".clang-format")
 
 
 def die_with_parent():

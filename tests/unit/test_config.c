@@ -354,25 +354,6 @@ START_TEST(the_default_file)
 }
 END_TEST
 
-/* The examples are for copying: none may hold a mistake, or deserve a warning. */
-START_TEST(the_examples_are_good)
-{
-	static const char *const files[] = {"config/mailhaul.yaml", "config/exim.yaml",
-					    "config/procmail.yaml", "config/maildrop.yaml",
-					    "config/dovecot-lda.yaml"};
-
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		struct config *config = config_load(files[i], note, NULL, &failed);
-
-		ck_assert_msg(config != NULL, "%s: %s %s", files[i], failed.words,
-			      buf_string(&told));
-		ck_assert_str_eq(buf_string(&told), "");
-		ck_assert_uint_gt(config->count, 0);
-		config_free(&config);
-	}
-}
-END_TEST
-
 /* ---- keys ---- */
 
 START_TEST(unknown_keys)
@@ -984,7 +965,6 @@ static TCase *good_files(void)
 	tcase_add_test(tests, aliases_are_followed);
 	tcase_add_test(tests, the_state_stands_where_xdg_says);
 	tcase_add_test(tests, the_default_file);
-	tcase_add_test(tests, the_examples_are_good);
 	tcase_add_test(tests, programs_that_are_dangerous);
 	tcase_add_test(tests, a_port_that_belongs_to_implicit_tls);
 	tcase_add_test(tests, accounts_that_do_not_collide);

@@ -68,6 +68,15 @@ START_TEST(where_options_belong)
 }
 END_TEST
 
+START_TEST(sections)
+{
+	ck_assert_int_eq(option_inside(option_find(OPTION_TOP, "defaults")), OPTION_ACCOUNT);
+	ck_assert_int_eq(option_inside(option_find(OPTION_TOP, "accounts")), OPTION_ACCOUNT);
+	ck_assert_int_eq(option_inside(option_find(OPTION_ACCOUNT, "tls")), OPTION_TLS);
+	ck_assert_int_eq(option_inside(option_find(OPTION_ACCOUNT, "deliver")), OPTION_DELIVER);
+}
+END_TEST
+
 /* ---- the manual page ---- */
 
 /* The options of the manual page stand in lists, one ".It Cm name" each, below ".Ss" headings. */
@@ -156,6 +165,7 @@ int main(void)
 	tcase_add_test(tests, rows_make_sense);
 	tcase_add_test(tests, nearest_names);
 	tcase_add_test(tests, where_options_belong);
+	tcase_add_test(tests, sections);
 	tcase_add_test(tests, the_manual_page_agrees);
 	tcase_add_test(tests, the_manual_page_tells_the_defaults);
 	suite_add_tcase(suite, tests);
