@@ -592,6 +592,7 @@ static void follow(struct drive *d, const uint8_t *at, const uint8_t *end)
 		act(d, 'e', (char[]){""});
 }
 
+/* True if it went on to the end of finish. */
 static bool session(struct source *(*make)(const struct source_params *), bool imap,
 		    const uint8_t *data, size_t size, size_t drip, uint64_t *sum_r)
 {
@@ -614,7 +615,7 @@ static bool session(struct source *(*make)(const struct source_params *), bool i
 	for (size_t i = 0; i < d.answer_count; i++)
 		free(d.answers[i]);
 	buf_free(&d.in);
-	return !d.failed;
+	return d.finished;
 }
 
 void drive(struct source *(*make)(const struct source_params *), bool imap, const uint8_t *data,
@@ -623,14 +624,16 @@ void drive(struct source *(*make)(const struct source_params *), bool imap, cons
 	size_t drip;
 	uint64_t one = 0;
 	uint64_t other = 0;
+	bool whole;
 
 	if (!size)
 		return;
 	drip = fuzz_drip(*data >> 2);
-	session(make, imap, data, size, drip, &one);
+	whole = session(make, imap, data, size, drip, &one);
 	/* Before TLS the pieces do make a difference: that is the wall. */
-	if (!imap || !(*data & 1))
+	if (!(*data & 1))
 		return;
-	session(make, imap, data, size, drip == SIZE_MAX ? 1 : SIZE_MAX, &other);
-	must(one == other);
+	whole &= session(make, imap, data, size, drip == SIZE_MAX ? 1 : SIZE_MAX, &other);
+	/* POP3 has no tags: what comes before it was asked for is an answer or not by its time. */
+	must(one == other || (!imap && !whole));
 }

@@ -24,7 +24,8 @@
  * and all of them together are bounded; after FAILED nothing more happens; verbs are DONE in their
  * order, and what was asked for in a set was answered once each; bodies begin, come and end; what
  * is listed has a number and ascends; no secret stands in the trace, nor unmarked in what is sent;
- * the engine never ends in ERR_INTERNAL; and in IMAP the pieces make no difference.
+ * the engine never ends in ERR_INTERNAL; and the pieces make no difference, in POP3 where all went
+ * well.
  */
 #ifndef MAILHAUL_FUZZ_DRIVE_H
 #define MAILHAUL_FUZZ_DRIVE_H
