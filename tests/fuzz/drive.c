@@ -329,7 +329,7 @@ static void respond(struct drive *d)
 static void pump(struct drive *d)
 {
 	struct source_event ev;
-	enum source_what what;
+	enum source_what what = SOURCE_FAILED;
 
 	must(source_waiting_for(d->source));
 	while (!d->failed) {
