@@ -49,7 +49,7 @@ struct drive {
 	char *answers[ANSWERS_MAX]; /* to challenges; NULL cancels */
 	size_t answer, answer_count;
 
-	bool offered, initial, login; /* AUTH_OFFERED, and what with it */
+	bool offered, login; /* AUTH_OFFERED, and what with it */
 	bool authenticating, ready, finishing, finished, failed, ended;
 	bool walled; /* octets in clear stood before the handshake: it must fail */
 	bool challenged;
@@ -190,7 +190,6 @@ static void on_offered(struct drive *d, const struct source_event *ev)
 {
 	must(d->judge.encrypted && !d->offered && !d->ready);
 	d->offered = true;
-	d->initial = ev->initial_response;
 	d->login = ev->login_command;
 }
 
@@ -466,7 +465,7 @@ static void log_in(struct drive *d, char letter, char *argument)
 		for (char *c = first; *c; c++)
 			*c = (char)(isalnum((unsigned char)*c) ? toupper(*c) : '-');
 		d->authenticating = true;
-		source_auth(d->source, *first ? first : "PLAIN", d->initial ? secret : NULL);
+		source_auth(d->source, *first ? first : "PLAIN", secret);
 	} else if (letter == 'l' && may_log_in(d) && d->login) {
 		d->authenticating = true;
 		source_login(d->source, first, secret ? secret : "");
