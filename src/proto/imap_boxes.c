@@ -37,15 +37,16 @@ struct imap_box {
 
 void imap_boxes_forget(struct imap *im)
 {
-	struct imap_box *box;
-	struct imap_box *next;
+	struct imap_box *box = im->boxes;
 
-	HASH_ITER(hh, im->boxes, box, next)
-	{
-		HASH_DEL(im->boxes, box);
+	HASH_CLEAR(hh, im->boxes);
+	while (box) {
+		struct imap_box *next = box->hh.next;
+
 		free(box->attributes);
 		free(box->text);
 		free(box);
+		box = next;
 	}
 	im->boxes_octets = 0;
 	im->box = NULL;

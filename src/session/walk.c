@@ -19,7 +19,7 @@
 
 /* With unfinished letters, opened before the connection is made. What is more than these waits for
  * its turn in the walk, so that the number of open files stays bounded. */
-enum { WALK_RECOVER_MAX = 16 };
+enum { WALK_RECOVER_MAX = 4 };
 
 struct walk {
 	struct walk_params params;

@@ -60,14 +60,15 @@ struct state *state_open(const char *directory, struct err *err)
 
 static void claims_free(struct state *state)
 {
-	struct state_claim *claim;
-	struct state_claim *next;
+	struct state_claim *claim = state->claims;
 
-	HASH_ITER(hh, state->claims, claim, next)
-	{
-		HASH_DEL(state->claims, claim);
+	HASH_CLEAR(hh, state->claims);
+	while (claim) {
+		struct state_claim *next = claim->hh.next;
+
 		free(claim->account);
 		free(claim);
+		claim = next;
 	}
 }
 

@@ -142,7 +142,33 @@ def flights(bench):
                    limit + more)
             figure("    wall", run.seconds * 1000, None, "ms")
             assert len(proxy.flights) == 2, "more than one connection a poll: %s" % proxy.flights
+    flights_of_mailboxes(bench, 20)
     flights_of_mbsync(bench, "flights-imap")
+
+
+def flights_of_mailboxes(bench, count):
+    """An empty poll of several mailboxes, in which nothing is new; and of one of them that has
+    something."""
+    import messages
+    from lab import HOST
+    from proxy import Proxy
+    name = "flights-mailboxes"
+    folders = [None] + ["Lists.list-%d" % number for number in range(count - 1)]
+    for number, folder in enumerate(folders):
+        bench.lab.fill(name, messages.uniform(KNOWN // count, 300, 1 + number * KNOWN), folder)
+    home = bench.home(name)
+    with Proxy(HOST, bench.lab.ports["imap"], ROUND_TRIP) as proxy:
+        for way, mailboxes in (("by a pattern", ["*"]), ("written out", [
+                (folder or "INBOX").replace(".", "/") for folder in folders])):
+            home.configure({"box": home.account(name, auth="plain", port=proxy.port,
+                                                mailboxes=mailboxes)})
+            bench.mailhaul(home)
+            expect(home.path, KNOWN // count * count, "mailhaul")
+            run = bench.mailhaul(home)
+            figure("mailhaul imap, %d quiet mailboxes %s: flights" % (count, way),
+                   proxy.flights[-1], 7)
+            figure("    wall", run.seconds * 1000, None, "ms")
+    bench.lab.empty(name)
 
 
 def flights_of_mbsync(bench, name):

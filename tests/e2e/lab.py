@@ -9,6 +9,9 @@ from 127.0.0.1, so on 127.0.0.2 LOGINDISABLED is there.
     127.0.0.4   one for another name
     127.0.0.5   one that expires in a week
 
+Mailboxes have dots between their levels; for users whose name holds "prefix" they lie below INBOX.
+Abgelegt is the \\Archive.
+
 Every user exists and has the password SECRET; `hashed` has HASHED_SECRET, of which the server knows
 a hash only. A watchdog process stops Dovecot and removes the directory when the test ends, however
 it ends.
@@ -73,11 +76,19 @@ passdb {{
   username_filter = !hashed
 }}
 userdb {{
+  driver = passwd-file
+  args = username_format=%{{if;%u;*;*prefix*;prefix;other}} {T}/prefixed
+}}
+userdb {{
   driver = static
   args = uid={ME} gid={GROUP} home={T}/mail/%u
 }}
 namespace inbox {{
   inbox = yes
+  separator = .
+  mailbox Abgelegt {{
+    special_use = \\Archive
+  }}
 }}
 protocol pop3 {{
   mail_max_userip_connections = 100
@@ -273,6 +284,9 @@ class Lab:
         with open(self.file("users"), "w") as file:
             file.write("anybody:{PLAIN}%s\nhashed:{SSHA256}%s\n" % (
                 SECRET, self._ssha256(HASHED_SECRET)))
+        with open(self.file("prefixed"), "w") as file:
+            file.write("prefix:x:%d:%d::%s::userdb_namespace/inbox/prefix=INBOX.\n" % (
+                os.geteuid(), os.getegid(), self.file("mail", "%u")))
         with open(self.file("dovecot.conf"), "w") as file:
             file.write(DOVECOT.format(T=self.path, ME=self.me, GROUP=self.group, **self.ports))
 

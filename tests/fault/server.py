@@ -318,6 +318,16 @@ class ImapServer(Server):
     def on_list(self, wire, fill, _rest):
         self.play(wire, "LIST", fill, lambda: ['* LIST () "/" INBOX', "{tag} OK done"])
 
+    def on_status(self, wire, fill, rest):
+        name = rest.partition(" ")[2].rpartition(" (")[0]
+        self.play(wire, "STATUS", fill, lambda: [
+            "* STATUS %s (MESSAGES %d UIDNEXT %d UIDVALIDITY 77)" % (
+                name, len(self.messages), max(self.messages, default=0) + 1), "{tag} OK done"])
+
+    def on_namespace(self, wire, fill, _rest):
+        self.play(wire, "NAMESPACE", fill, lambda: ['* NAMESPACE (("" "/")) NIL NIL',
+                                                    "{tag} OK done"])
+
     def on_noop(self, wire, fill, _rest):
         self.play(wire, "NOOP", fill, lambda: ["{tag} OK done"])
 
