@@ -305,8 +305,10 @@ bool imap_name_write(const struct imap_space *space, const char *name, struct bu
 		buf_append(&whole, text.data, text.len);
 	else
 		utf7_encode(&whole, (const char *)text.data, text.len);
-	/* "/INBOX" would become it, or "NBOX" behind a prefix "I". */
-	fine = !str_is(whole.data, whole.len, "INBOX");
+	/* What would be read as another name: "/INBOX", or "NBOX" behind a prefix "I"; and from
+	 * outside of the namespace into it. */
+	fine = !str_is(whole.data, whole.len, "INBOX") &&
+	       !(outside && has_prefix(space, (const char *)whole.data, whole.len));
 	if (fine)
 		buf_append(wire, whole.data, whole.len);
 	buf_free(&text);

@@ -148,6 +148,7 @@ START_TEST(names_that_are_none)
 	impossible(&dots, "/");
 	impossible(&dots, "/inbox"); /* would be the INBOX */
 	impossible(&(struct imap_space){.prefix = "I"}, "NBOX");
+	impossible(&dots, "/INBOX/x"); /* would be "x" */
 	impossible(&slash, "");
 	impossible(&slash, "\xff");
 }
