@@ -3,7 +3,7 @@
 
 seeds.py gather DIR NAME...          all that is kept for each target, into DIR/NAME.seeds
 seeds.py fuzz DIR SECONDS NAME...    runs DIR/fuzz_NAME for so long, from these and what it grew
-seeds.py keep DIR NAME...            what it grew, as little as covers the same, into the corpus
+seeds.py keep DIR NAME...            what it grew, as little as reaches the same, into the corpus
 
 corpus/NAME.seeds holds one input on each line, with escapes (see replay.c). Besides, transcripts
 in tests/dialog are inputs for the engines and the parser, and the examples in config/ for the
@@ -177,23 +177,19 @@ def fuzz(directory, seconds, names):
 
 
 def keep(directory, names):
-    """The least that reaches the same edges. What the tree grows by itself stands in front, so that
-    nothing is kept which it covers."""
+    """What is known stays: it may be there for what it once broke. To it comes the least that
+    reaches edges which it does not."""
     for name in names:
         grown, known = seeds_of(name)
         merged = os.path.join(directory, name + ".merged")
         shutil.rmtree(merged, ignore_errors=True)
-        unpack(merged, grown)
+        unpack(merged, known)
         given = set(os.listdir(merged))
-        kept = os.path.join(directory, name + ".kept")
-        shutil.rmtree(kept, ignore_errors=True)
-        unpack(kept, [seed for seed in known if seed not in grown])
-        corpus = [path for path in (kept, os.path.join(directory, name + ".corpus"))
-                  if os.path.isdir(path)]
         subprocess.run([os.path.join(directory, "fuzz_" + name), "-merge=1", "-use_counters=0",
-                        merged, *corpus],
+                        merged, os.path.join(directory, name + ".corpus")],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         seeds = [whole(os.path.join(merged, file)) for file in set(os.listdir(merged)) - given]
+        seeds += [seed for seed in known if seed not in grown]
         write_seeds(os.path.join(HERE, "corpus", name + ".seeds"), sorted(seeds))
         print("%-12s %d inputs" % (name, len(seeds)))
 
