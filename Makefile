@@ -26,6 +26,7 @@ COURIER       := courier-imap courier-pop courier-base courier-authdaemon courie
 TIDY_DEPS     := clang-tidy clang-format
 BENCH_DEPS    := $(DEMO_DEPS) isync
 COVERAGE_DEPS := check gcovr
+FUZZ_DEPS     := clang libclang-rt-dev
 
 # ---- how it is compiled --------------------------------------------------------------------------
 
@@ -88,7 +89,8 @@ $(BUILD)/deps-%:
 	@sh tests/install-packages.sh $($(shell echo $* | tr a-z A-Z)_DEPS)
 	@touch $@
 
-$(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy: | $(BUILD)/deps-build
+$(BUILD)/deps-demo $(BUILD)/deps-check $(BUILD)/deps-bench $(BUILD)/deps-tidy $(BUILD)/deps-fuzz: \
+    | $(BUILD)/deps-build
 $(BUILD)/deps-check: | $(BUILD)/deps-demo
 
 .PHONY: servers
@@ -120,7 +122,7 @@ bench: $(BUILD)/deps-build
 layers:
 	@$(PYTHON) tests/layers.py
 
-check-build: all units crash-build $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
+check-build: all units crash-build replays $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
     $(BUILD)/fault/failing_disk.so servers | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
@@ -166,6 +168,55 @@ $(BUILD)/options/write_options: tests/options/write_options.c $(BUILD)/librooms.
 options: $(BUILD)/options/write_options
 	@$<
 
+# ---- fuzzing -------------------------------------------------------------------------------------
+
+# A target is one file, tests/fuzz/fuzz_NAME.c; the other files belong to all. What is kept of its
+# inputs stands in tests/fuzz/corpus/NAME.seeds, and transcripts are seeds of the engines' targets.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_SHARED  := $(addprefix tests/fuzz/,fuzz.c drive.c judge.c)
+FUZZ_SEEDS   := tests/fuzz/seeds.py $(wildcard tests/fuzz/corpus/*.seeds tests/dialog/*/*.txt \
+                config/*.yaml config/*/*.yaml)
+FUZZ_SECONDS ?= 60
+FUZZ_CC      ?= clang
+FUZZ_CHECKS  := address,undefined
+
+.PHONY: fuzz fuzz-keep fuzz-programs replays
+# What "make check" does: all that is kept, without a fuzzer.
+replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay_%) $(BUILD)/fuzz/seeds
+
+$(BUILD)/fuzz/seeds: $(FUZZ_SEEDS)
+	@$(PYTHON) tests/fuzz/seeds.py gather $(BUILD)/fuzz $(FUZZ_TARGETS)
+	@touch $@
+
+$(BUILD)/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_SHARED) \
+    $(wildcard tests/fuzz/*.h) $(BUILD)/librooms.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/librooms.a $(PKG_LIBS)
+
+# "make fuzz" runs each target for FUZZ_SECONDS, or those that ONLY names; what it finds is left in
+# build/fuzzing/fuzz/NAME-*, and "make fuzz-keep" puts into the corpus what is worth keeping. Two of
+# clang's warnings are left out: it does not read comments (uthash falls through), and knows no
+# format that is checked where it comes from.
+fuzz: $(BUILD)/deps-build $(BUILD)/deps-fuzz
+	@$(sub) BUILD=$(BUILD)/fuzzing CC=$(FUZZ_CC) LDFLAGS= \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_CHECKS) \
+	    -fno-sanitize-recover=all -Wno-format-nonliteral -Wno-implicit-fallthrough" fuzz-programs
+	@$(PYTHON) tests/fuzz/seeds.py fuzz $(BUILD)/fuzzing/fuzz $(FUZZ_SECONDS) \
+	    $(or $(ONLY),$(FUZZ_TARGETS))
+
+fuzz-keep:
+	@$(PYTHON) tests/fuzz/seeds.py keep $(BUILD)/fuzzing/fuzz $(or $(ONLY),$(FUZZ_TARGETS))
+
+fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SHARED) $(wildcard tests/fuzz/*.h) \
+    $(BUILD)/librooms.a
+	$(call say,FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -fsanitize=fuzzer,$(FUZZ_CHECKS) -o $@ $(filter %.c,$^) $(BUILD)/librooms.a \
+	    $(PKG_LIBS)
+
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 
 .PHONY: asan ubsan coverage
@@ -176,7 +227,7 @@ asan ubsan: $(BUILD)/deps-build
 	@$(sub) BUILD=$(BUILD)/$@ WERROR= LDFLAGS="-fsanitize=$(SANITIZE)" \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all" \
 	    check-build
-	@MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units dialogs e2e fault
+	@MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units dialogs fuzz e2e fault
 
 coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 	@$(sub) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage units
@@ -186,8 +237,8 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 # ---- tidiness ------------------------------------------------------------------------------------
 
 .PHONY: tidy format format-check clean
-TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) \
-             $(wildcard tests/unit/*.c tests/dialog/*.c tests/options/*.c tests/fault/*.c))
+TIDIED := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SOURCES) $(wildcard tests/unit/*.c tests/dialog/*.c \
+    tests/options/*.c tests/fault/*.c tests/fuzz/*.c))
 
 tidy: $(BUILD)/deps-build
 	@$(sub) $(TIDIED) format-check

@@ -48,6 +48,13 @@ def dialogs(_words):
     return [[os.path.join(BUILD, "dialog", "run_dialog"), *transcripts]]
 
 
+def fuzz(_words):
+    """What fuzzing found worth keeping, and the transcripts, without a fuzzer."""
+    return [[path, os.path.join(BUILD, "fuzz", path.split("/replay_")[1] + ".seeds")]
+            for path in sorted(glob.glob(os.path.join(BUILD, "fuzz", "replay_*")))
+            if os.access(path, os.X_OK) and not path.endswith(".d")]
+
+
 def options(_words):
     """What is generated from the option table is what the table says."""
     return [[os.path.join(BUILD, "options", "write_options"), "--check"]]
@@ -64,8 +71,9 @@ def pages(_words):
     return [["mandoc", "-T", "lint", "-W", "warning", *found]] if found else []
 
 
-STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("layers", script("layers.py")),
-          Stage("options", options), Stage("format", formatted), Stage("man", pages),
+STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("fuzz", fuzz),
+          Stage("layers", script("layers.py")), Stage("options", options),
+          Stage("format", formatted), Stage("man", pages),
           Stage("e2e", script("e2e/run.py")), Stage("courier", script("e2e/run.py", "courier")),
           Stage("cyrus", script("e2e/run.py", "cyrus")),
           Stage("fault", script("fault/hostile.py")), Stage("disks", script("fault/disks.py")),

@@ -241,7 +241,7 @@ static bool decode(const char *challenge, struct octets *octets_r, struct err *e
  */
 static bool check_server_first(const struct octets *message, struct err *err)
 {
-	const char *at = message->bytes, *end = message->bytes + message->len;
+	const char *at = message->bytes, *end = at ? at + message->len : NULL;
 	const char *last;
 	uint64_t count = 0;
 

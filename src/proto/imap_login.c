@@ -64,11 +64,12 @@ static void forget(struct imap *im)
 /* The next word at or behind *at; NULL at the end. */
 static const unsigned char *next_word(const struct buf *all, size_t *at, size_t *len_r)
 {
-	const unsigned char *word = all->data + *at;
+	const unsigned char *word;
 	const unsigned char *space;
 
 	if (*at >= all->len)
 		return NULL;
+	word = all->data + *at;
 	space = memchr(word, ' ', all->len - *at);
 	*len_r = space ? (size_t)(space - word) : all->len - *at;
 	*at += *len_r + 1;

@@ -283,6 +283,8 @@ bool imap_name_write(const struct imap_space *space, const char *name, struct bu
 {
 	bool outside = *space->prefix && *name == '/';
 	struct buf text = {0};
+	struct buf whole = {0};
+	bool fine;
 
 	if (str_same(name, "INBOX")) {
 		buf_text(wire, "INBOX");
@@ -298,13 +300,20 @@ bool imap_name_write(const struct imap_space *space, const char *name, struct bu
 		buf_append(&text, *c == '/' && space->delimiter ? &space->delimiter : c, 1);
 	}
 	if (*space->prefix && !outside)
-		buf_text(wire, space->prefix);
+		buf_text(&whole, space->prefix);
 	if (space->utf8)
-		buf_append(wire, text.data, text.len);
+		buf_append(&whole, text.data, text.len);
 	else
-		utf7_encode(wire, (const char *)text.data, text.len);
+		utf7_encode(&whole, (const char *)text.data, text.len);
+	/* What would be read as another name: "/INBOX", or "NBOX" behind a prefix "I"; and from
+	 * outside of the namespace into it. */
+	fine = !str_is(whole.data, whole.len, "INBOX") &&
+	       !(outside && has_prefix(space, (const char *)whole.data, whole.len));
+	if (fine)
+		buf_append(wire, whole.data, whole.len);
 	buf_free(&text);
-	return true;
+	buf_free(&whole);
+	return fine;
 }
 
 /* ---- patterns ------------------------------------------------------------------------------ */

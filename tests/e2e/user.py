@@ -25,7 +25,7 @@ def die_with_parent():
 
 
 def _copy_tree(target):
-    skip = shutil.ignore_patterns("*.o", "*.d", "*.a", "__pycache__", "fuzz")
+    skip = shutil.ignore_patterns("*.o", "*.d", "*.a", "__pycache__", "fuzzing")
     for name in NEEDED:
         source = os.path.join(TREE, name)
         if os.path.isdir(source):

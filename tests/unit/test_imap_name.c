@@ -146,6 +146,9 @@ START_TEST(names_that_are_none)
 	refused(&slash, longest, IMAP_NAME_MAX + 1, "too long");
 	impossible(&dots, "a.b");
 	impossible(&dots, "/");
+	impossible(&dots, "/inbox"); /* would be the INBOX */
+	impossible(&(struct imap_space){.prefix = "I"}, "NBOX");
+	impossible(&dots, "/INBOX/x"); /* would be "x" */
 	impossible(&slash, "");
 	impossible(&slash, "\xff");
 }
