@@ -115,7 +115,8 @@ struct batch_letter {
 	uint32_t validity;
 	enum batch_came came;
 	struct state_row row; /* as it was recorded */
-	struct err err; /* with BATCH_STUCK, and with BATCH_NOWHERE of a letter that was new */
+	struct err *err; /* with BATCH_STUCK, and with BATCH_NOWHERE of a letter that was new; else
+			    NULL */
 };
 
 /* The letters, in the order in which they were taken. Owned by the batch. */

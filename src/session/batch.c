@@ -112,6 +112,7 @@ void batch_free(struct batch **batch_p)
 							       item->shown.row.name, NULL);
 		letter_free(&item->letter);
 		changes_free_row(&item->shown.row);
+		free(item->shown.err);
 	}
 	free(batch->items);
 	changes_free(&batch->changes);
@@ -626,6 +627,15 @@ static void record_all(struct state *state, struct batch *list)
 }
 
 /* A letter that cannot be put in place is recorded already: recovery tries again. */
+/* Thousands of letters are held at a time, and few have anything to tell. */
+static void stick(struct batch_letter *shown, enum batch_came came, const struct err *err)
+{
+	if (!shown->err)
+		shown->err = mem_new(1, sizeof *shown->err);
+	*shown->err = *err;
+	shown->came = came;
+}
+
 static void place(struct batch *batch)
 {
 	struct sink *sink = batch->params.sink;
@@ -637,20 +647,16 @@ static void place(struct batch *batch)
 
 		letter_free(&batch->items[i].letter);
 		crash_point("batch-place");
-		if (!sink->ops->place(sink, shown->row.name, &shown->err))
-			shown->came = vanished(sink, shown->row.name) ? BATCH_NOWHERE : BATCH_STUCK;
+		if (!sink->ops->place(sink, shown->row.name, &err))
+			stick(shown, vanished(sink, shown->row.name) ? BATCH_NOWHERE : BATCH_STUCK,
+			      &err);
 		any = true;
 	}
 	if (!any || sink->ops->settle(sink, &err))
 		return;
-	for (size_t i = 0; i < batch->count; i++) {
-		struct batch_letter *shown = &batch->items[i].shown;
-
-		if (shown->came == BATCH_NOWHERE)
-			continue;
-		shown->came = BATCH_STUCK;
-		shown->err = err;
-	}
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->items[i].shown.came != BATCH_NOWHERE)
+			stick(&batch->items[i].shown, BATCH_STUCK, &err);
 }
 
 /* What was not recorded must not stay on the disk: it is fetched anew. */

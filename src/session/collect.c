@@ -408,9 +408,9 @@ static void batch_done(void *ctx, struct batch *batch)
 			    letter->came == BATCH_NOWHERE ? PLAN_LEFT : PLAN_TAKEN);
 		if (letter->came == BATCH_NOWHERE) {
 			batch_forget(collect_batch(collect), letter->validity, letter->row.key);
-			collect_problem(collect, &letter->err);
+			collect_problem(collect, letter->err);
 		} else if (letter->came == BATCH_STUCK) {
-			collect_problem(collect, &letter->err);
+			collect_problem(collect, letter->err);
 		} else if (collect->hand) {
 			hand_add(collect->hand, letter->number, letter->validity, &letter->row);
 		} else {

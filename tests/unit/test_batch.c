@@ -209,7 +209,7 @@ START_TEST(what_cannot_be_placed_is_stuck_until_recovery)
 	ck_assert_int_eq(batch_err(batch)->kind, ERR_NONE);
 	ck_assert_int_eq(batch_letter(batch, 0)->came, BATCH_PLACED);
 	ck_assert_int_eq(batch_letter(batch, 1)->came, BATCH_STUCK);
-	ck_assert_int_eq(batch_letter(batch, 1)->err.kind, ERR_MAIL);
+	ck_assert_int_eq(batch_letter(batch, 1)->err->kind, ERR_MAIL);
 	ck_assert_int_eq(batch_letter(batch, 2)->came, BATCH_PLACED);
 	batch_free(&batch);
 	ck_assert_int_eq(durable("Lx002"), STATE_TAKEN);
@@ -245,7 +245,7 @@ START_TEST(what_vanishes_before_it_is_placed_is_nowhere)
 	ck_assert_int_eq(batch_err(batch)->kind, ERR_NONE);
 	ck_assert_int_eq(batch_letter(batch, 0)->came, BATCH_PLACED);
 	ck_assert_int_eq(batch_letter(batch, 1)->came, BATCH_NOWHERE);
-	ck_assert_int_eq(batch_letter(batch, 1)->err.kind, ERR_MAIL);
+	ck_assert_int_eq(batch_letter(batch, 1)->err->kind, ERR_MAIL);
 	ck_assert_int_eq(batch_letter(batch, 2)->came, BATCH_PLACED);
 	batch_free(&batch);
 
@@ -270,7 +270,7 @@ START_TEST(what_is_not_settled_is_stuck)
 	ck_assert_int_eq(batch_err(batch)->kind, ERR_NONE);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(batch_letter(batch, i)->came, BATCH_STUCK);
-		ck_assert_int_eq(batch_letter(batch, i)->err.kind, ERR_MAIL);
+		ck_assert_int_eq(batch_letter(batch, i)->err->kind, ERR_MAIL);
 	}
 	batch_free(&batch);
 	ck_assert_int_eq(durable("Lx001"), STATE_TAKEN);
