@@ -683,7 +683,7 @@ def two_at_once(lab, home):
     before = dump(home)[2]
     for args in (("forget", "box", "--all"), ("forget", "box", "INBOX", "1"),
                  ("quarantine", "drop", "box", "--all"), ("move", "box", "INBOX", "Other"),
-                 ("import", export)):
+                 ("import", export), ("mark-all-fetched",)):
         result = state(home, *args, code=75)
         assert "another mailhaul is at work on it" in result.err, result
         assert dump(home)[2] == before, "%s changed something" % (args,)
