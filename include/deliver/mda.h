@@ -3,7 +3,7 @@
  *
  * The program gets the complete letter on its stdin, its argv as it stands in the configuration
  * (no shell), with %{sender} %{account} %{mailbox} %{user} %{uid} filled in as parts of single
- * arguments; %% is a percent sign. Its exit code becomes a verdict by the table of interface.md.
+ * arguments; %% is a percent sign. Its exit code becomes a verdict by the table of mailhaul(1).
  */
 #ifndef MAILHAUL_DELIVER_MDA_H
 #define MAILHAUL_DELIVER_MDA_H

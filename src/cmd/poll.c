@@ -1,6 +1,6 @@
 /*
- * poll: collects once and ends; for cron. Says as much as interface.md's quiet of cron allows; the
- * exit code always tells the truth.
+ * poll: collects once and ends; for cron. Says as much as "Use from cron" in mailhaul(1) allows;
+ * the exit code always tells the truth.
  */
 #include "cmd/cmd.h"
 #include "cmd/quiet.h"

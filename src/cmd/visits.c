@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* With what freeing may take, less than the five seconds of interface.md. */
+/* With what freeing may take, less than the five seconds of mailhaul(1), "SIGNALS". */
 enum {
 	VISITS_MDA_MS = 2500,  /* for an MDA to end by itself */
 	VISITS_GRACE_MS = 1000 /* after that */

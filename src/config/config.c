@@ -124,7 +124,9 @@ static bool check_tag(struct config_loader *l, const struct target *t, const yam
 		return true;
 	if (!t->quiet)
 		config_mistake(l->report, place_of(t->tree, node),
-			       "the tag \"%.80s\" means nothing here; leave it out", tag);
+			       "the tag \"%.80s\" means nothing here; %s", tag,
+			       *tag == '!' ? "a value that begins with ! must stand in quotes"
+					   : "leave it out");
 	return false;
 }
 
@@ -340,8 +342,10 @@ static void read_list(struct config_loader *l, const struct target *t, const str
 {
 	struct err err;
 
+	if (!check_tag(l, t, node))
+		return;
 	if (node->type == YAML_SEQUENCE_NODE) {
-		if (pay(l, t->tree, node) && check_tag(l, t, node))
+		if (pay(l, t->tree, node))
 			read_items(l, t, option, node);
 		return;
 	}
@@ -453,6 +457,32 @@ struct feed {
 	bool deep; /* nested too deep */
 };
 
+/* What libyaml says, of the problem or of what it was about, is put as people would put it. */
+static const char *plainly(const char *problem, const char *about)
+{
+	static const char *const words[][2] = {
+	    {"found character that cannot start any token",
+	     "no value begins with this character, unless it stands in quotes"},
+	    {"did not find expected key",
+	     "here a key was expected; is this line, or one before it, indented as its neighbours "
+	     "are?"},
+	    {"while scanning an alias", "a value that begins with * must stand in quotes"},
+	    {"found undefined alias",
+	     "no anchor has the name of this alias; a value that begins with * must stand in "
+	     "quotes"},
+	    {"while scanning an anchor", "a value that begins with & must stand in quotes"},
+	    {"while scanning a tag", "a value that begins with ! must stand in quotes"},
+	    {"found undefined tag handle", "a value that begins with ! must stand in quotes"},
+	    {"found unknown escape character",
+	     "within double quotes \\ begins an escape: write \\\\ there, or take single quotes"},
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (!strcmp(words[i][0], problem) || (about && !strcmp(words[i][0], about)))
+			return words[i][1];
+	return NULL;
+}
+
 static void syntax_mistake(struct config_loader *l, const struct config_tree *tree,
 			   const struct feed *f)
 {
@@ -469,14 +499,8 @@ static void syntax_mistake(struct config_loader *l, const struct config_tree *tr
 		config_mistake(l->report, at, "not UTF-8 text: %s", problem);
 	} else if (config_files_tab_indents(f->bytes, at.line)) {
 		config_mistake(l->report, at, "not YAML: a tab indents this line; use spaces");
-	} else if (!strcmp(problem, "found character that cannot start any token")) {
-		config_mistake(l->report, at,
-			       "not YAML: no value begins with this character, unless it stands "
-			       "in quotes");
-	} else if (!strcmp(problem, "did not find expected key")) {
-		config_mistake(l->report, at,
-			       "not YAML: here a key was expected; is this line, or one before it, "
-			       "indented as its neighbours are?");
+	} else if (plainly(problem, parser->context)) {
+		config_mistake(l->report, at, "not YAML: %s", plainly(problem, parser->context));
 	} else if (parser->context) {
 		config_mistake(l->report, at, "not YAML: %s, %s that begins in line %u", problem,
 			       parser->context, (unsigned)parser->context_mark.line + 1);

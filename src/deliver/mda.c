@@ -1,7 +1,7 @@
 /*
  * mda: delivery by a program: exim, procmail, maildrop, dovecot-lda ...
  *
- * Contract: see the header and struct sink_ops; the verdicts are the table of interface.md, the
+ * Contract: see the header and struct sink_ops; the verdicts are the table of mailhaul(1), the
  * exit codes those of sysexits.h. Letters stand in the spool; this room fills in the arguments,
  * runs the program, and judges how it ended.
  *

@@ -644,6 +644,21 @@ void walk_counts(const struct walk *walk, struct collect_counts *sum_r)
 	}
 }
 
+/* A name that the server does not list may still be there: then it could be opened. */
+static bool matches_nothing(const struct walk *walk, size_t item)
+{
+	const char *text = walk->session->mailboxes[item];
+
+	if (walk->hits[item])
+		return false;
+	if (pattern_is_wild(text) || pattern_is_attribute(text) || pattern_takes_away(text))
+		return true;
+	for (size_t i = 0; i < walk->count; i++)
+		if (walk->boxes[i]->rank == (int)item && walk->boxes[i]->selected)
+			return false;
+	return walk->over;
+}
+
 void walk_report(struct walk *walk, struct session_report *report)
 {
 	size_t items = walk->session->mailbox_count;
@@ -665,9 +680,7 @@ void walk_report(struct walk *walk, struct session_report *report)
 			    .counts = *walk_box_counts(box)};
 	}
 	for (size_t i = 0; walk->listed && i < items; i++)
-		if (!walk->hits[i] && (pattern_is_wild(walk->session->mailboxes[i]) ||
-				       pattern_is_attribute(walk->session->mailboxes[i]) ||
-				       pattern_takes_away(walk->session->mailboxes[i])))
+		if (matches_nothing(walk, i))
 			walk->unmatched[unmatched++] = walk->session->mailboxes[i];
 	report->mailboxes = walk->shown;
 	report->mailbox_count = shown;

@@ -95,6 +95,11 @@ def a_mailbox_that_is_not_there(lab, home):
     compare(mail, home.letters())
     home.poll(code=75)
     compare(mail, home.letters())
+    home.configure({"box": home.account(user, mailboxes=["Nowhere", "INBOX", "Neither"])})
+    shown = home.run("test")
+    assert shown.code == 75 and "mailbox       INBOX: 3 on the server" in shown.out, shown
+    for name in ("Nowhere", "Neither"):
+        assert "none on the server is meant by " + name in shown.out, shown
 
 
 @case(each=["written out", "by a pattern"])

@@ -8,6 +8,7 @@ from program import compare
 from runner import EVERY, case
 from test_collect import one_account, user_of
 from test_login import logins
+from user import TREE
 
 MISTAKES = """\
 state_dir: state
@@ -197,6 +198,42 @@ def json_poll(lab, home):
     one_account(lab, home, "imap", messages.sample(5))
     found = home.run("--json", "poll").json
     assert found and all("version" in one for one in found), found
+
+
+def all_keys(value):
+    """Of an object and of what is in it; but options and states are named elsewhere."""
+    if isinstance(value, list):
+        return {key for one in value for key in all_keys(one)}
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*(all_keys(one) for key, one in value.items()
+                              if key not in ("options", "messages")))
+
+
+@case()
+def the_manual_has_every_key_of_json(lab, home):
+    with open(os.path.join(TREE, "man", "mailhaul.1")) as file:
+        manual = set(re.findall(r"\w+", file.read().split("\n.Sh JSON\n")[1].split("\n.Sh ")[0]))
+    user = one_account(lab, home, "imap", messages.sample(3))
+    refuses = home.script("refuses", "cat >/dev/null\nexit 67\n")
+    events = set()
+    for args in (("-v", "check"), ("test",), ("poll",), ("status",), ("-v", "state", "list"),
+                 ("state", "forget", "box", "INBOX", "1"), ("state", "mark-all-fetched"),
+                 ("state", "move", "box", "INBOX", "Other"), None, ("poll",), ("status",),
+                 ("-v", "state", "list"), ("state", "quarantine", "list"),
+                 ("state", "quarantine", "retry", "box", "2"),
+                 ("state", "quarantine", "drop", "box", "3")):
+        if args is None:
+            home.configure({"box": home.account(user, max_attempts=1, deliver={"mda": [refuses]})})
+            continue
+        for one in home.run("--json", *args).json:
+            events.add(one["event"])
+            assert one["version"] == 1 and all_keys(one) <= manual, all_keys(one) - manual
+    export = home.write("export", home.run("state", "export").out)
+    for one in home.run("--json", "state", "import", export).json:
+        events.add(one["event"])
+        assert all_keys(one) <= manual, all_keys(one) - manual
+    assert events <= manual and len(events) == 15, events
 
 
 @case()

@@ -13,6 +13,7 @@ import messages
 from program import CRASH_BINARY, Home, compare, read_maildir
 from runner import case
 from test_collect import PROTOCOLS, one_account, user_of
+from test_mailboxes import arrive_later
 from test_mda import KEEP, bodies_sent, got, mda_account, spool
 
 
@@ -276,6 +277,40 @@ def mark_all_fetched(lab, home, protocol):
     state(home, "forget", "box", "INBOX", key)
     home.poll()
     assert len(home.letters()) == 3 and len(lab.left(user)) == 5
+
+
+@case()
+def mark_all_fetched_of_patterns(lab, home):
+    """Every mailbox that is meant, and no other: those that appear later are collected whole."""
+    user = user_of(home)
+    mail = {name: messages.sample(3, first=100 * number)
+            for number, name in enumerate(("INBOX", "Lists.users", "Lists.noise", "Other"), 1)}
+    for name, those in mail.items():
+        lab.fill(user, those, None if name == "INBOX" else name)
+    keys = {"keep": False, "deliver": {"maildir": home.file("Mail/%{mailbox}")}}
+    home.configure({"box": home.account(
+        user, mailboxes=["INBOX", "Lists/*", "!Lists/noise"], **keys)})
+    result = state(home, "mark-all-fetched")
+    assert "box: 6 messages on the server count as fetched now" in result.out, result
+    assert not os.path.exists(home.file("Mail")), "a Maildir was made"
+    shown = home.run("test").out
+    for name in ("INBOX", "Lists/users"):
+        assert name + ": 3 on the server, 0 would be fetched, 0 would be removed" in shown, shown
+    more = messages.sample(2, first=901)
+    arrive_later(lab, user, more[:1], "Lists.users")
+    lab.fill(user, more[1:], "Lists.new")
+    home.poll()
+    compare(more[:1], home.letters("Mail/Lists.users"))
+    compare(more[1:], home.letters("Mail/Lists.new"))
+    assert sorted(os.listdir(home.file("Mail"))) == ["Lists.new", "Lists.users"]
+    # What was not meant was not marked.
+    home.configure({"box": home.account(user, mailboxes=["*"], **keys)})
+    home.poll()
+    compare(mail["Lists.noise"], home.letters("Mail/Lists.noise"))
+    compare(mail["Other"], home.letters("Mail/Other"))
+    assert len(lab.left(user)) == len(lab.left(user, "Lists.users")) == 3, "removed what was marked"
+    assert not home.letters("Mail/INBOX")
+    assert fetched(lab, user, 8), "fetched"
 
 
 @case()
@@ -648,7 +683,7 @@ def two_at_once(lab, home):
     before = dump(home)[2]
     for args in (("forget", "box", "--all"), ("forget", "box", "INBOX", "1"),
                  ("quarantine", "drop", "box", "--all"), ("move", "box", "INBOX", "Other"),
-                 ("import", export)):
+                 ("import", export), ("mark-all-fetched",)):
         result = state(home, *args, code=75)
         assert "another mailhaul is at work on it" in result.err, result
         assert dump(home)[2] == before, "%s changed something" % (args,)

@@ -440,6 +440,10 @@ START_TEST(wrong_types)
 	line_fails("first_run: none", "16: first_run must be all or skip, not \"none\"");
 	line_fails("max_attempts: !!int 5",
 		   "19: the tag \"tag:yaml.org,2002:int\" means nothing here; leave it out");
+	line_fails(
+	    "mailboxes: !Lists/noise",
+	    "16: the tag \"!Lists/noise\" means nothing here; a value that begins with ! must "
+	    "stand in quotes");
 	fails("accounts: [a]\n",
 	      "0:0: there is no account; write one under accounts, or in accounts.d/NAME.yaml\n"
 	      "1:11: accounts must be a mapping of names to accounts, not a list\n");
@@ -966,7 +970,17 @@ START_TEST(yaml_mistakes)
 	fails("accounts: {a: 1\n", "2:1: not YAML: did not find expected ',' or '}', while parsing "
 				   "a flow mapping that begins in line 1\n");
 	fails("a: 1\n b: 2\n", "2:3: not YAML: mapping values are not allowed in this context\n");
-	fails("a: *none\n", "1:4: not YAML: found undefined alias\n");
+	fails("a: *none\n", "1:4: not YAML: no anchor has the name of this alias; a value that "
+			    "begins with * must stand in quotes\n");
+	fails("a: [b, *]\n", "1:9: not YAML: a value that begins with * must stand in quotes\n");
+	fails("a: &/b\n", "1:5: not YAML: a value that begins with & must stand in quotes\n");
+	fails("a: [b, !c]\n", "1:10: not YAML: a value that begins with ! must stand in quotes\n");
+	fails("a: !b!c\n", "1:4: not YAML: a value that begins with ! must stand in quotes\n");
+	fails("a: %b\n", "1:4: not YAML: no value begins with this character, unless it stands in "
+			 "quotes\n");
+	fails("a: \"\\Archive\"\n",
+	      "1:5: not YAML: within double quotes \\ begins an escape: write "
+	      "\\\\ there, or take single quotes\n");
 	fails(GOOD "---\na: b\n", "7:1: a second document begins here; a file holds one\n");
 	fails("- a\n", "1:1: here must stand a mapping with accounts, not a list\n");
 }
