@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* ASCII, for strspn() and strchr(). */
+#define STR_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define STR_DIGITS  "0123456789"
+
 /* True if all len octets are decimal digits (at least one) and the value is at most max. */
 bool str_number(const void *digits, size_t len, uint64_t max, uint64_t *value_r);
 
