@@ -78,14 +78,7 @@ static const unsigned char *next_word(const struct buf *all, size_t *at, size_t 
 
 bool imap_offers(const struct imap *im, const char *capability)
 {
-	const unsigned char *word;
-	size_t at = 0;
-	size_t len;
-
-	while ((word = next_word(&im->capabilities, &at, &len)))
-		if (str_is(word, len, capability))
-			return true;
-	return false;
+	return str_has_word(im->capabilities.data, im->capabilities.len, capability);
 }
 
 bool imap_supports(const struct imap *im, const char *extension)
