@@ -27,6 +27,8 @@ bool str_begins(const void *bytes, size_t len, const char *prefix);
 /* Is word one of the words that stand there with spaces between them? */
 bool str_has_word(const void *bytes, size_t len, const char *word);
 
+bool str_is_ascii(const char *text);
+
 /* Decodes the UTF-8 sequence (RFC 3629) that the len octets begin with; returns how many octets it
  * has, 0 if there is none. */
 size_t str_utf8(const void *bytes, size_t len, uint32_t *point_r);

@@ -47,14 +47,6 @@ static bool is_host_name(const char *text)
 	}
 }
 
-static bool is_ascii(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text >= 0x80)
-			return false;
-	return true;
-}
-
 /* The same for a name in UTF-8, by way of its A-labels. */
 static bool is_idn(const char *text)
 {
@@ -70,7 +62,7 @@ bool config_host_check(const char *option, const char *text, struct err *err)
 {
 	const char *colon = strrchr(text, ':');
 
-	if (is_address(text) || (is_ascii(text) ? is_host_name(text) : is_idn(text)))
+	if (is_address(text) || (str_is_ascii(text) ? is_host_name(text) : is_idn(text)))
 		return true;
 	if (strstr(text, "://"))
 		return err_set(err, ERR_CONFIG,

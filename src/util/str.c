@@ -47,6 +47,14 @@ bool str_begins(const void *bytes, size_t len, const char *prefix)
 	return true;
 }
 
+bool str_is_ascii(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
 bool str_has_word(const void *bytes, size_t len, const char *word)
 {
 	const unsigned char *at = bytes;
