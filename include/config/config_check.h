@@ -33,9 +33,9 @@ struct config_draft config_draft_new(const struct config_report *report, const c
 				     struct config_mark at, const struct config_base *base);
 
 /*
- * Checks a draft, and fills in what follows from other options (the port), and where
- * its values came from. whole: defaults, too,
- * could be read, so that what is missing is missing; false also for defaults themselves.
+ * Checks a draft, and fills in what follows from other options (the port), and where its values
+ * came from. whole: defaults, too, could be read, so that what is missing is missing; false also
+ * for defaults themselves.
  */
 void config_check_draft(struct config_report *report, struct config_draft *draft, bool whole);
 

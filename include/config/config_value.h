@@ -7,6 +7,7 @@
 #ifndef MAILHAUL_CONFIG_CONFIG_VALUE_H
 #define MAILHAUL_CONFIG_CONFIG_VALUE_H
 
+#include "config/config_path.h"
 #include "config/option_table.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -15,12 +16,6 @@
 #include <stddef.h>
 
 enum { CONFIG_VALUE_MAX = 8192, CONFIG_NAME_MAX = 64, CONFIG_ITEMS_MAX = 10000 };
-
-/* What paths are made with. */
-struct config_base {
-	const char *directory; /* absolute; relative paths begin here */
-	const char *home;      /* for ~; NULL: not known */
-};
 
 /* Checks what holds for the text of every value: its length, no control characters, and (but where
  * empty_too) that it is not empty. */

@@ -18,7 +18,6 @@ struct account_shared *account_shared_new(const struct config *config, struct er
 bool account_shared_free(struct account_shared **shared);
 
 struct loop *account_loop(struct account_shared *shared);
-struct state *account_state(struct account_shared *shared);
 
 struct account_visit {
 	bool look_only;
@@ -43,6 +42,9 @@ bool account_last_visit(struct account_shared *shared, const struct config_accou
 
 /* "imap" or "pop3". */
 const char *account_protocol(const struct config_account *account);
+
+/* Is this the key of a mailbox of the account, whatever the mailbox's name? */
+bool account_has(const struct config_account *account, const struct state_key *key);
 
 /* The items of the account's list of mailboxes, NULL at the end; in POP3 INBOX. */
 const char *const *account_mailboxes(const struct config_account *account);

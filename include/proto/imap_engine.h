@@ -215,6 +215,11 @@ void imap_sweep(struct imap *im, enum source_what what, size_t from, size_t end)
 void imap_done(struct imap *im);
 void imap_done_refused(struct imap *im);
 
+/* A job of several commands goes on with what is in flight when one is refused; the first refusal
+ * is what its DONE will tell. */
+void imap_note_refusal(struct imap *im);
+void imap_done_at_last(struct imap *im);
+
 /* Forgets the job at work without a word. */
 void imap_job_drop(struct imap *im);
 
@@ -243,6 +248,9 @@ bool imap_wall_holds(struct imap *im);
 void imap_learn_span(struct imap *im, struct imap_span span);
 void imap_learn_line(struct imap *im, const struct imap_line *line);
 bool imap_offers(const struct imap *im, const char *capability);
+
+/* By its own name, or as a part of IMAP4rev2 (RFC 9051, appendix E). */
+bool imap_supports(const struct imap *im, const char *extension);
 
 /* ---- imap_command.c ------------------------------------------------------------------------ */
 

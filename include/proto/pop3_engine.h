@@ -101,6 +101,11 @@ struct pop3 {
 	char kept_code[POP3_CODE_MAX];
 };
 
+static inline struct pop3 *pop3_of(struct source *source)
+{
+	return (struct pop3 *)source;
+}
+
 /* What an answer leads to (a command is taken off the ring before, unless lines follow), a further
  * line of it (false: the engine failed), its end; and what a mark does when its turn comes. */
 typedef enum source_what pop3_answer(struct pop3 *p, bool ok, uint32_t number,

@@ -1,6 +1,6 @@
 /*
  * walk: the mailboxes of one visit: which there are, in what order they are visited, which have
- * nothing to do, and the lock, sink and collect of those that are open.
+ * nothing to do.
  *
  * An account whose list is just INBOX (and POP3) goes the short way: that mailbox is opened before
  * the connection is made, and closed with it. Any other asks the server first. Then few mailboxes

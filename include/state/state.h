@@ -208,9 +208,8 @@ bool state_gone(struct state *state, int64_t mailbox, uint32_t validity, const c
 		int64_t gone, struct err *err);
 
 /* Forgets the settled rows that are gone since that Unix time or longer, but for those in
- * quarantine; or all rows of a mailbox. */
+ * quarantine. */
 bool state_forget_gone(struct state *state, int64_t mailbox, int64_t before, struct err *err);
-bool state_forget_all(struct state *state, int64_t mailbox, struct err *err);
 
 /* Forgets all rows of a mailbox that have no letter: not the unfinished, nor those in quarantine.
  */

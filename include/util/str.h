@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* ASCII, for strspn() and strchr(). */
+#define STR_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define STR_DIGITS  "0123456789"
+
 /* True if all len octets are decimal digits (at least one) and the value is at most max. */
 bool str_number(const void *digits, size_t len, uint64_t max, uint64_t *value_r);
 
@@ -19,6 +23,11 @@ bool str_same(const char *a, const char *b);
 
 /* True if text begins with prefix, ASCII case disregarded. */
 bool str_begins(const void *bytes, size_t len, const char *prefix);
+
+/* Is word one of the words that stand there with spaces between them? */
+bool str_has_word(const void *bytes, size_t len, const char *word);
+
+bool str_is_ascii(const char *text);
 
 /* Decodes the UTF-8 sequence (RFC 3629) that the len octets begin with; returns how many octets it
  * has, 0 if there is none. */

@@ -6,10 +6,8 @@
 #include "daemon/account.h"
 #include "session/pattern.h"
 #include "util/mem.h"
-#include "util/str.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static bool listed(const struct config_account *const *array, size_t count,
 		   const struct config_account *account)
@@ -45,12 +43,6 @@ bool cmd_accounts(const struct cmd_options *options, const struct config *config
 	return true;
 }
 
-static bool key_of(const struct config_account *account, const struct state_key *key)
-{
-	return !strcmp(account_protocol(account), key->protocol) &&
-	       !strcmp(account->user, key->user) && str_same(account->host, key->host);
-}
-
 /* Only the server knows which mailboxes an attribute means: with one in the list it may be any. */
 static bool means_mailbox(const struct config_account *account, const char *name)
 {
@@ -77,7 +69,7 @@ const struct config_account *cmd_account_of(const struct config *config,
 	for (unsigned i = 0; i < config->count; i++) {
 		const struct config_account *account = config->accounts[i];
 
-		if (!key_of(account, key))
+		if (!account_has(account, key))
 			continue;
 		if (means_mailbox(account, key->mailbox))
 			return account;

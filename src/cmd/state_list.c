@@ -7,6 +7,7 @@
 #include "daemon/account.h"
 #include "deliver/spool.h"
 #include "util/mem.h"
+#include "util/names.h"
 #include "util/str.h"
 
 #include <inttypes.h>
@@ -237,36 +238,16 @@ static bool show_all(struct state_command *command, struct err *err)
 
 /* ---- letters in the spool that no row knows ---- */
 
-struct names {
-	char **names;
-	size_t count;
-};
-
 static void add_name(void *ctx, const char *name)
 {
-	struct names *names = ctx;
-
-	names->names = mem_resize(names->names, names->count + 1, sizeof *names->names);
-	names->names[names->count++] = mem_copy(name);
+	names_add(ctx, name);
 }
 
 static bool add_row(void *ctx, uint32_t validity, const struct state_row *row)
 {
 	(void)validity;
-	add_name(ctx, row->name);
+	names_add(ctx, row->name);
 	return true;
-}
-
-static void free_names(struct names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->names[i]);
-	free(names->names);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static bool young(const char *path)
@@ -303,14 +284,12 @@ static bool show_strays(struct state_command *command, struct err *err)
 	for (size_t i = 0; ok && letters.count && i < command->count; i++)
 		ok = state_each(command->state, command->boxes[i].is.id, UNFINISHED, add_row,
 				&known, err);
-	if (known.count)
-		qsort(known.names, known.count, sizeof *known.names, compare_names);
+	names_sort(&known);
 	for (size_t i = 0; ok && i < letters.count; i++)
-		if (!known.count || !bsearch(&letters.names[i], known.names, known.count,
-					     sizeof *known.names, compare_names))
-			show_stray(command, spool, letters.names[i]);
-	free_names(&known);
-	free_names(&letters);
+		if (!names_hold(&known, letters.all[i]))
+			show_stray(command, spool, letters.all[i]);
+	names_free(&known);
+	names_free(&letters);
 	spool_free(&spool);
 	return ok;
 }

@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* With what freeing may take, less than the five seconds of mailhaul(1), "SIGNALS". */

@@ -8,7 +8,6 @@
 
 #include "config/config_value.h"
 #include "util/mem.h"
-#include "util/str.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -15,9 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define DIGITS	"0123456789"
-
 /* Comments stand in one column, but those behind lines that are longer than this. */
 enum { COMMENT_MOST = 48 };
 
@@ -234,15 +231,15 @@ static bool means_else(const char *text)
  * may. */
 static bool is_plain(const char *text)
 {
-	size_t digits = strspn(text, DIGITS);
+	size_t digits = strspn(text, STR_DIGITS);
 	const char *word = text + strspn(text, "-");
 
 	if (digits)
 		return text[digits] && strchr("smhdKMG", text[digits]) && !text[digits + 1];
 	if (!*word)
 		return !strcmp(text, "--");
-	return strchr(LETTERS "/", *word) && !word[strspn(word, LETTERS DIGITS "/._-+=@%~")] &&
-	       !means_else(word);
+	return strchr(STR_LETTERS "/", *word) &&
+	       !word[strspn(word, STR_LETTERS STR_DIGITS "/._-+=@%~")] && !means_else(word);
 }
 
 static void put_text(struct buf *out, const char *text)

@@ -2,34 +2,26 @@
  * config_value: from the text of a value to what the option means.
  *
  * One small function for each kind of value; two switches over the option's type send each to its
- * own. Host names are RFC 1123 labels; a name outside ASCII must be one that libidn2 can turn into
- * A-labels (RFC 5891).
+ * own.
  */
 #include "config/config_value.h"
 
 #include "config/config.h"
+#include "config/config_host.h"
 #include "util/mem.h"
 #include "util/str.h"
 
-#include <arpa/inet.h>
-#include <idn2.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum {
-	HOST_MAX = 253,
-	LABEL_MAX = 63,
 	PIN_TEXT = 44,
 	PATH_MOST = 4000,
 	PINS_MOST = 16,
 	MAILBOX_MOST = 1000,
 	CREDENTIAL_MOST = 255
 };
-
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define DIGITS	"0123456789"
 
 static void *field(const struct option *option, void *fields)
 {
@@ -142,7 +134,7 @@ static bool duration(const char *text, uint64_t *number_r, uint64_t *unit_r)
 		char letter;
 		uint64_t ms;
 	} units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-	size_t digits = strspn(text, DIGITS);
+	size_t digits = strspn(text, STR_DIGITS);
 
 	if (!text[digits] || text[digits + 1])
 		return false;
@@ -201,7 +193,7 @@ static bool set_duration(const struct option *option, uint64_t *at, const char *
 	uint64_t number, unit;
 	struct buf range = {0};
 
-	if (text[strspn(text, DIGITS)] == 0)
+	if (text[strspn(text, STR_DIGITS)] == 0)
 		return err_set(err, ERR_CONFIG,
 			       "%s needs a unit (s, m, h or d): did you mean %.40ss?", option->name,
 			       text);
@@ -234,7 +226,7 @@ static bool set_keep(const struct option *option, struct config_account *account
 		account->keep_ms = 0;
 		return true;
 	}
-	if (!duration(text, &number, &unit) && text[strspn(text, DIGITS)])
+	if (!duration(text, &number, &unit) && text[strspn(text, STR_DIGITS)])
 		return err_set(err, ERR_CONFIG,
 			       "%s must be true, false, or a duration, as 30d, not \"%.80s\"",
 			       option->name, text);
@@ -249,7 +241,7 @@ static bool set_keep(const struct option *option, struct config_account *account
 static bool size_number(const char *text, uint64_t *octets_r)
 {
 	static const char units[] = "KMG";
-	size_t digits = strspn(text, DIGITS);
+	size_t digits = strspn(text, STR_DIGITS);
 	unsigned shift = 0;
 
 	if (text[digits]) {
@@ -282,145 +274,14 @@ static bool set_size(const struct option *option, uint64_t *at, const char *text
 	return true;
 }
 
-/* ---- hosts ---- */
-
-static bool is_address(const char *text)
-{
-	unsigned char octets[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, text, octets) == 1 || inet_pton(AF_INET6, text, octets) == 1;
-}
-
-static bool is_label(const char *label, size_t len)
-{
-	if (!len || len > LABEL_MAX || label[0] == '-' || label[len - 1] == '-')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!strchr(LETTERS DIGITS "-", label[i]))
-			return false;
-	return true;
-}
-
-/* A host name in ASCII. A last label of digits alone would be a mistyped address. */
-static bool is_host_name(const char *text)
-{
-	const char *label = text;
-
-	if (strlen(text) > HOST_MAX)
-		return false;
-	for (;;) {
-		size_t len = strcspn(label, ".");
-
-		if (!is_label(label, len))
-			return false;
-		if (!label[len])
-			return label[strspn(label, DIGITS)] != 0;
-		label += len + 1;
-	}
-}
-
-static bool is_ascii(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text >= 0x80)
-			return false;
-	return true;
-}
-
-/* The same for a name in UTF-8, by way of its A-labels. */
-static bool is_idn(const char *text)
-{
-	char *ascii = NULL;
-	bool is = idn2_to_ascii_8z(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK;
-
-	is = is && is_host_name(ascii);
-	idn2_free(ascii);
-	return is;
-}
+/* ---- hosts and paths ---- */
 
 static bool set_host(const struct option *option, char **at, const char *text, struct err *err)
 {
-	const char *colon = strrchr(text, ':');
-
-	if (is_address(text) || (is_ascii(text) ? is_host_name(text) : is_idn(text))) {
-		free(*at);
-		*at = mem_copy(text);
-		return true;
-	}
-	if (strstr(text, "://"))
-		return err_set(err, ERR_CONFIG,
-			       "%s is the name of the server alone, not a URL: \"%.200s\"",
-			       option->name, text);
-	if (text[0] == '[')
-		return err_set(err, ERR_CONFIG,
-			       "%s: an IPv6 address stands without brackets, not \"%.200s\"",
-			       option->name, text);
-	if (colon && colon[1] && !colon[1 + strspn(colon + 1, DIGITS)] &&
-	    colon == strchr(text, ':'))
-		return err_set(err, ERR_CONFIG,
-			       "%s is the name of the server alone; the port goes into an option "
-			       "of its own, \"port: %.20s\"",
-			       option->name, colon + 1);
-	return err_set(err, ERR_CONFIG, "%s must be a host name or an address, not \"%.200s\"",
-		       option->name, text);
-}
-
-/* ---- paths ---- */
-
-/* Appends the value of the variable whose "${NAME}" stands at *at, and moves *at behind it. */
-static bool expand_variable(const struct option *option, struct buf *out, const char **at,
-			    struct err *err)
-{
-	const char *name = *at + 2;
-	size_t len = strspn(name, LETTERS DIGITS "_");
-	char *copy;
-	const char *value;
-
-	if ((*at)[1] != '{')
-		return err_set(err, ERR_CONFIG,
-			       "%s: write a variable with braces, as ${HOME}, not \"%.80s\"",
-			       option->name, *at);
-	if (!len || name[len] != '}' || strchr(DIGITS, name[0]))
-		return err_set(err, ERR_CONFIG,
-			       "%s: \"%.80s\" is not a variable; it must look like ${HOME}",
-			       option->name, *at);
-	copy = mem_copy_n(name, len);
-	value = getenv(copy);
-	if (value && *value)
-		buf_text(out, value);
-	else
-		err_set(err, ERR_CONFIG, "%s: the variable ${%.80s} is %s", option->name, copy,
-			value ? "empty" : "not set in the environment");
-	free(copy);
-	*at = name + len + 1;
-	return value && *value;
-}
-
-static bool expand(const struct option *option, struct buf *out, const char *text,
-		   const struct config_base *base, struct err *err)
-{
-	if (text[0] == '~' && text[1] && text[1] != '/')
-		return err_set(err, ERR_CONFIG,
-			       "%s: of homes only your own is known, as ~/Mail, not \"%.80s\"",
-			       option->name, text);
-	if (text[0] == '~') {
-		if (!base->home)
-			return err_set(err, ERR_CONFIG,
-				       "%s begins with ~, but there is no home: HOME is not set",
-				       option->name);
-		buf_text(out, base->home);
-		text++;
-	} else if (text[0] != '/' && text[0] != '$') {
-		buf_printf(out, "%s/", base->directory);
-	}
-	while (*text) {
-		if (text[0] == '$' && text[1] && strchr(LETTERS "_{", text[1])) {
-			if (!expand_variable(option, out, &text, err))
-				return false;
-			continue;
-		}
-		buf_append(out, text++, 1);
-	}
+	if (!config_host_check(option->name, text, err))
+		return false;
+	free(*at);
+	*at = mem_copy(text);
 	return true;
 }
 
@@ -457,7 +318,6 @@ static bool check_placeholders(const struct option *option, const char *text, co
 	return true;
 }
 
-/* Stores the path that text means: absolute, expanded, without / at its end. */
 static bool set_path(const struct option *option, char **at, const char *text,
 		     const struct config_base *base, struct err *err)
 {
@@ -465,17 +325,8 @@ static bool set_path(const struct option *option, char **at, const char *text,
 	bool ok =
 	    option->type != OPTION_MAILDIR || check_placeholders(option, text, " mailbox ", err);
 
-	ok = ok && expand(option, &path, text, base, err);
-	while (ok && path.len > 1 && path.data[path.len - 1] == '/')
-		path.len--;
-	if (ok && path.len && path.data[0] != '/') {
-		struct buf whole = {0};
-
-		buf_printf(&whole, "%s/%s", base->directory, buf_string(&path));
-		buf_free(&path);
-		path = whole;
-	}
-	ok = ok && config_value_text(option, (const char *)path.data, path.len, false, err);
+	ok = ok && config_path_expand(option->name, &path, text, base, err) &&
+	     config_value_text(option, (const char *)path.data, path.len, false, err);
 	if (ok && path.len > PATH_MOST)
 		ok = err_set(err, ERR_CONFIG, "%s is longer than %d octets once it is expanded",
 			     option->name, PATH_MOST);
@@ -613,7 +464,7 @@ static char *command_item(const struct option *option, const char *text, size_t 
 /* 43 letters of base64 and one =; the last letter has two bits that must be zero. */
 static char *pin_item(const struct option *option, const char *text, size_t place, struct err *err)
 {
-	static const char alphabet[] = LETTERS DIGITS "+/";
+	static const char alphabet[] = STR_LETTERS STR_DIGITS "+/";
 	const char *last;
 
 	if (place >= PINS_MOST) {
@@ -761,7 +612,7 @@ bool config_value_account_name(const char *name, struct err *err)
 {
 	size_t len = strlen(name);
 
-	if (len && len <= CONFIG_NAME_MAX && strspn(name, LETTERS DIGITS "._-") == len &&
+	if (len && len <= CONFIG_NAME_MAX && strspn(name, STR_LETTERS STR_DIGITS "._-") == len &&
 	    name[0] != '-' && name[0] != '.')
 		return true;
 	return err_set(err, ERR_CONFIG,

@@ -11,11 +11,11 @@
 #include "proto/imap.h"
 #include "proto/pop3.h"
 #include "util/mem.h"
+#include "util/str.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
@@ -88,14 +88,15 @@ struct loop *account_loop(struct account_shared *shared)
 	return shared->loop;
 }
 
-struct state *account_state(struct account_shared *shared)
-{
-	return shared->state;
-}
-
 const char *account_protocol(const struct config_account *account)
 {
 	return account->protocol == CONFIG_IMAP ? "imap" : "pop3";
+}
+
+bool account_has(const struct config_account *account, const struct state_key *key)
+{
+	return !strcmp(account_protocol(account), key->protocol) &&
+	       !strcmp(account->user, key->user) && str_same(account->host, key->host);
 }
 
 const char *const *account_mailboxes(const struct config_account *account)
@@ -268,13 +269,9 @@ static bool is_configured(void *ctx, const struct state_key *key)
 {
 	const struct account_shared *shared = ctx;
 
-	for (unsigned i = 0; i < shared->config->count; i++) {
-		const struct config_account *account = shared->config->accounts[i];
-
-		if (!strcmp(account_protocol(account), key->protocol) &&
-		    !strcmp(account->user, key->user) && !strcasecmp(account->host, key->host))
+	for (unsigned i = 0; i < shared->config->count; i++)
+		if (account_has(shared->config->accounts[i], key))
 			return true;
-	}
 	return false;
 }
 

@@ -12,7 +12,6 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>

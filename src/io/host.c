@@ -8,6 +8,7 @@
 #include "io/host.h"
 
 #include "util/mem.h"
+#include "util/str.h"
 
 #include <arpa/inet.h>
 #include <idn2.h>
@@ -60,14 +61,6 @@ static bool make_name(char *name)
 	return true;
 }
 
-static bool is_ascii(const char *text)
-{
-	for (; *text; text++)
-		if (*text & 0x80)
-			return false;
-	return true;
-}
-
 char *host_ascii(const char *host, struct err *err)
 {
 	unsigned char address[HOST_ADDRESS_MAX];
@@ -78,7 +71,7 @@ char *host_ascii(const char *host, struct err *err)
 
 	if (host_is_address(host, address, &len))
 		return mem_copy(host);
-	if (is_ascii(host)) {
+	if (str_is_ascii(host)) {
 		name = mem_copy(host);
 	} else {
 		status = idn2_to_ascii_8z(host, &idn, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT);

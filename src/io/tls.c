@@ -14,7 +14,6 @@
 #include "io/host.h"
 #include "io/tls_verify.h"
 #include "util/mem.h"
-#include "util/str.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,6 @@
  */
 #include "io/tls_verify.h"
 
-#include "util/mem.h"
 #include "util/str.h"
 
 #include <arpa/inet.h>

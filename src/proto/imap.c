@@ -141,6 +141,31 @@ void imap_done_refused(struct imap *im)
 	imap_job_drop(im);
 }
 
+void imap_note_refusal(struct imap *im)
+{
+	struct imap_job *job = im->jobs;
+
+	if (job->refused)
+		return;
+	job->refused = true;
+	job->text = mem_copy(buf_string(&im->text));
+	job->code = mem_copy(im->code);
+}
+
+void imap_done_at_last(struct imap *im)
+{
+	const struct imap_job *job = im->jobs;
+
+	if (!job->refused) {
+		imap_done(im);
+		return;
+	}
+	buf_clear(&im->text);
+	buf_text(&im->text, job->text);
+	snprintf(im->code, sizeof im->code, "%s", job->code);
+	imap_done_refused(im);
+}
+
 /* ---- finish -------------------------------------------------------------------------------- */
 
 static void finish_feed(struct imap *im, struct imap_job *job)

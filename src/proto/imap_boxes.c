@@ -12,7 +12,6 @@
 #include "util/mem.h"
 #include "util/str.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -298,17 +297,17 @@ static bool is_attribute(const char *item)
 
 static bool tells_status(const struct imap *im)
 {
-	return imap_offers(im, "LIST-STATUS") || imap_offers(im, "IMAP4rev2");
+	return imap_supports(im, "LIST-STATUS");
 }
 
 static bool extended(const struct imap *im)
 {
-	return imap_offers(im, "LIST-EXTENDED") || imap_offers(im, "IMAP4rev2");
+	return imap_supports(im, "LIST-EXTENDED");
 }
 
 static bool special_use(const struct imap *im)
 {
-	return imap_offers(im, "SPECIAL-USE") || imap_offers(im, "IMAP4rev2");
+	return imap_supports(im, "SPECIAL-USE");
 }
 
 /* What follows the patterns, and the command is sent. */
@@ -428,7 +427,7 @@ void imap_boxes_feed(struct imap *im, struct imap_job *job)
 {
 	if (!job->started) {
 		imap_boxes_forget(im);
-		if (!im->spaced && (imap_offers(im, "NAMESPACE") || imap_offers(im, "IMAP4rev2")))
+		if (!im->spaced && imap_supports(im, "NAMESPACE"))
 			imap_say(im, IMAP_STEP_NAMESPACE, "NAMESPACE");
 		say_lists(im, job);
 		if (tells_status(im))
@@ -451,11 +450,8 @@ void imap_boxes_feed(struct imap *im, struct imap_job *job)
 void imap_boxes_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
 {
 	(void)sent;
-	if (line->status == IMAP_OK || im->jobs->refused)
-		return;
-	im->jobs->refused = true;
-	im->jobs->text = mem_copy(buf_string(&im->text));
-	im->jobs->code = mem_copy(im->code);
+	if (line->status != IMAP_OK)
+		imap_note_refusal(im);
 }
 
 /* ---- telling ------------------------------------------------------------------------------- */
@@ -493,18 +489,9 @@ static bool tell_status(struct imap *im, const struct imap_box *box, struct sour
 
 static void tell_end(struct imap *im)
 {
-	struct imap_job *job = im->jobs;
-
 	im->telling = false;
 	imap_boxes_forget(im);
-	if (!job->refused) {
-		imap_done(im);
-		return;
-	}
-	buf_clear(&im->text);
-	buf_text(&im->text, job->text);
-	snprintf(im->code, sizeof im->code, "%s", job->code);
-	imap_done_refused(im);
+	imap_done_at_last(im);
 }
 
 bool imap_boxes_tell(struct imap *im, struct source_event *ev, enum source_what *what_r)

@@ -78,14 +78,12 @@ static const unsigned char *next_word(const struct buf *all, size_t *at, size_t 
 
 bool imap_offers(const struct imap *im, const char *capability)
 {
-	const unsigned char *word;
-	size_t at = 0;
-	size_t len;
+	return str_has_word(im->capabilities.data, im->capabilities.len, capability);
+}
 
-	while ((word = next_word(&im->capabilities, &at, &len)))
-		if (str_is(word, len, capability))
-			return true;
-	return false;
+bool imap_supports(const struct imap *im, const char *extension)
+{
+	return imap_offers(im, extension) || imap_offers(im, "IMAP4rev2");
 }
 
 static const char *mechanisms(struct imap *im)
@@ -126,7 +124,7 @@ static void ready(struct imap *im)
 {
 	im->phase = IMAP_LOGGED_IN;
 	im->id_due = im->program && imap_offers(im, "ID");
-	im->enable_due = (imap_offers(im, "ENABLE") || imap_offers(im, "IMAP4rev2")) &&
+	im->enable_due = imap_supports(im, "ENABLE") &&
 			 (imap_offers(im, "UTF8=ACCEPT") || imap_offers(im, "UTF8=ONLY"));
 	im->space.utf8 = imap_offers(im, "IMAP4rev2") && !imap_offers(im, "IMAP4rev1");
 	imap_event(im, SOURCE_READY)->capabilities = buf_string(&im->capabilities);

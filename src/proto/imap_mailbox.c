@@ -11,7 +11,6 @@
 #include "util/mem.h"
 #include "util/str.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { SET_ROOM = SOURCE_COMMAND_MAX - 100 };
@@ -212,11 +211,6 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 
 /* ---- remove -------------------------------------------------------------------------------- */
 
-static bool expunges(const struct imap *im)
-{
-	return imap_offers(im, "UIDPLUS") || imap_offers(im, "IMAP4rev2");
-}
-
 void imap_remove_feed(struct imap *im, struct imap_job *job)
 {
 	while (job->said < job->count && !job->refused && im->sent_count < IMAP_STORES_MAX) {
@@ -230,41 +224,21 @@ void imap_remove_feed(struct imap *im, struct imap_job *job)
 		job->said += fitted;
 		buf_text(line, " +FLAGS.SILENT (\\Deleted)");
 		imap_send(im, 0);
-		if (!expunges(im))
+		if (!imap_supports(im, "UIDPLUS"))
 			continue;
 		buf_text(imap_begin(im, IMAP_STEP_EXPUNGE), "UID EXPUNGE ");
 		imap_set(line, numbers, fitted, SET_ROOM);
 		imap_send(im, 0);
 	}
-	if (im->sent_count)
-		return;
-	if (!job->refused) {
-		imap_done(im);
-		return;
-	}
-	buf_clear(&im->text);
-	buf_text(&im->text, job->text);
-	snprintf(im->code, sizeof im->code, "%s", job->code);
-	imap_done_refused(im);
-}
-
-/* The job goes on with what is in flight; its first refusal is what its DONE will tell. */
-static void remove_refused(struct imap *im)
-{
-	struct imap_job *job = im->jobs;
-
-	if (job->refused)
-		return;
-	job->refused = true;
-	job->text = mem_copy(buf_string(&im->text));
-	job->code = mem_copy(im->code);
+	if (!im->sent_count)
+		imap_done_at_last(im);
 }
 
 void imap_store_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
 {
 	im->jobs->marked = line->status == IMAP_OK;
 	if (!im->jobs->marked)
-		remove_refused(im);
+		imap_note_refusal(im);
 	if (im->sent_count && im->sent[0].step == IMAP_STEP_EXPUNGE)
 		return;
 	if (im->jobs->marked)
@@ -276,7 +250,7 @@ void imap_expunge_answer(struct imap *im, const struct imap_sent *sent,
 			 const struct imap_line *line)
 {
 	if (line->status != IMAP_OK)
-		remove_refused(im);
+		imap_note_refusal(im);
 	else if (im->jobs->marked)
 		imap_sweep(im, SOURCE_REMOVED, im->jobs->heard, sent->end);
 	im->jobs->heard = sent->end;

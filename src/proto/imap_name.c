@@ -263,7 +263,7 @@ const char *imap_name_read(const struct imap_space *space, const void *wire, siz
 		buf_text(served, "INBOX");
 		return NULL;
 	}
-	if (!len || memchr(wire, '\0', len) || len > 8 * IMAP_NAME_MAX) {
+	if (!len || memchr(wire, '\0', len) || len > (size_t)8 * IMAP_NAME_MAX) {
 		size_t shown = len < IMAP_NAME_MAX ? len : IMAP_NAME_MAX;
 
 		buf_append(name, wire, shown);

@@ -7,7 +7,6 @@
  * every second message is left of a range, a command names a bounded number of messages.
  */
 #include "proto/imap_engine.h"
-#include "util/mem.h"
 #include "util/str.h"
 
 #include <stdio.h>
@@ -66,7 +65,7 @@ static void say_part(struct imap *im, struct imap_job *job)
 {
 	struct buf *line = imap_begin(im, IMAP_STEP_PRESENT);
 	size_t left = job->count - job->said;
-	bool search = imap_offers(im, "ESEARCH") || imap_offers(im, "IMAP4rev2");
+	bool search = imap_supports(im, "ESEARCH");
 
 	buf_text(line, search ? "UID SEARCH RETURN (ALL) UID " : "UID FETCH ");
 	job->said += imap_set(line, job->numbers + job->said,
@@ -83,16 +82,8 @@ void imap_present_feed(struct imap *im, struct imap_job *job)
 	job->started = true;
 	while (!job->refused && job->said < job->count && im->sent_count < IMAP_FETCHES_MAX)
 		say_part(im, job);
-	if (im->sent_count)
-		return;
-	if (!job->refused) {
-		imap_done(im);
-		return;
-	}
-	buf_clear(&im->text);
-	buf_text(&im->text, job->text);
-	snprintf(im->code, sizeof im->code, "%s", job->code);
-	imap_done_refused(im);
+	if (!im->sent_count)
+		imap_done_at_last(im);
 }
 
 void imap_present_note(struct imap *im, uint32_t uid)
@@ -189,15 +180,11 @@ void imap_present_answer(struct imap *im, const struct imap_sent *sent,
 			 const struct imap_line *line)
 {
 	struct imap_job *job = im->jobs;
-	bool search = imap_offers(im, "ESEARCH") || imap_offers(im, "IMAP4rev2");
 
-	if (line->status == IMAP_OK && (im->searched || !search)) {
+	if (line->status == IMAP_OK && (im->searched || !imap_supports(im, "ESEARCH")))
 		imap_sweep(im, SOURCE_GONE, job->heard, sent->end);
-	} else if (!job->refused) {
-		job->refused = true;
-		job->text = mem_copy(buf_string(&im->text));
-		job->code = mem_copy(im->code);
-	}
+	else
+		imap_note_refusal(im);
 	im->searched = false;
 	job->heard = sent->end;
 }

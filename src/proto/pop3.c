@@ -9,11 +9,6 @@
 
 #include <stdlib.h>
 
-static struct pop3 *pop3_of(struct source *source)
-{
-	return (struct pop3 *)source;
-}
-
 static enum source_what pop3_next(struct source *source, struct source_event *ev)
 {
 	enum source_what what;

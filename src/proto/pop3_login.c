@@ -14,11 +14,6 @@
 
 enum { AUTH_MAX = 255 }; /* octets of an AUTH line with its CRLF (RFC 2449 section 4) */
 
-static struct pop3 *pop3_of(struct source *source)
-{
-	return (struct pop3 *)source;
-}
-
 /* ---- greeting, capabilities, encryption ------------------------------------------------------ */
 
 enum source_what pop3_on_greeting(struct pop3 *p, bool ok, uint32_t number, struct source_event *ev)

@@ -21,11 +21,6 @@ enum {
 	STEP_MAX = 2  /* what one step of a verb may add to the ring */
 };
 
-static struct pop3 *pop3_of(struct source *source)
-{
-	return (struct pop3 *)source;
-}
-
 static void tell_message(struct pop3 *p, uint32_t number, struct source_event *ev)
 {
 	const struct pop3_message *message = pop3_list_find(&p->list, number);

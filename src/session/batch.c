@@ -16,6 +16,7 @@
 #include "session/changes.h"
 #include "util/crash.h"
 #include "util/mem.h"
+#include "util/names.h"
 #include "util/str.h"
 
 #include <stdio.h>
@@ -39,11 +40,6 @@ struct item {
 	bool stays;    /* whether its row is durable is not known: recovery decides */
 	bool put_back; /* recovery found it not in place yet */
 	bool settle;   /* recovery found it, in place or not */
-};
-
-struct names {
-	char **names;
-	size_t count, room;
 };
 
 struct batch {
@@ -82,22 +78,6 @@ struct batch *batch_new(const struct batch_params *params)
 	return batch;
 }
 
-static void add_name(struct names *names, const char *name)
-{
-	if (names->count == names->room) {
-		names->room = names->room ? names->room * 2 : 8;
-		names->names = mem_resize(names->names, names->room, sizeof *names->names);
-	}
-	names->names[names->count++] = mem_copy(name);
-}
-
-static void free_names(struct names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->names[i]);
-	free(names->names);
-}
-
 void batch_free(struct batch **batch_p)
 {
 	struct batch *batch = *batch_p;
@@ -116,8 +96,8 @@ void batch_free(struct batch **batch_p)
 	}
 	free(batch->items);
 	changes_free(&batch->changes);
-	free_names(&batch->discards);
-	free_names(&batch->quarantines);
+	names_free(&batch->discards);
+	names_free(&batch->quarantines);
 	free(batch->mark);
 	free(batch);
 	*batch_p = NULL;
@@ -222,12 +202,12 @@ void batch_adopt(struct batch *batch, int64_t from, uint32_t validity)
 
 void batch_discard(struct batch *batch, const char *name)
 {
-	add_name(&batch->discards, name);
+	names_add(&batch->discards, name);
 }
 
 void batch_quarantine(struct batch *batch, const char *name)
 {
-	add_name(&batch->quarantines, name);
+	names_add(&batch->quarantines, name);
 }
 
 void batch_next(struct batch *batch, uint32_t next)
@@ -401,11 +381,6 @@ static bool put_back(struct batch *batch, struct item *item)
 	return true;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 struct sweep {
 	struct names known;
 	struct names strays;
@@ -415,9 +390,8 @@ static void note_stray(void *ctx, const char *name)
 {
 	struct sweep *sweep = ctx;
 
-	if (!sweep->known.count || !bsearch(&name, sweep->known.names, sweep->known.count,
-					    sizeof *sweep->known.names, compare_names))
-		add_name(&sweep->strays, name);
+	if (!names_hold(&sweep->known, name))
+		names_add(&sweep->strays, name);
 }
 
 /* Strays go once the state is written: then no row can come to light any more that names one, see
@@ -425,19 +399,17 @@ static void note_stray(void *ctx, const char *name)
 static bool sweep_strays(struct batch *batch)
 {
 	struct sink *sink = batch->params.sink;
-	struct sweep sweep = {.known = {.names = NULL}};
+	struct sweep sweep = {.known = {.count = 0}};
 	bool ok;
 
 	for (size_t i = 0; i < batch->count; i++)
-		add_name(&sweep.known, batch->items[i].shown.row.name);
-	if (sweep.known.count)
-		qsort(sweep.known.names, sweep.known.count, sizeof *sweep.known.names,
-		      compare_names);
+		names_add(&sweep.known, batch->items[i].shown.row.name);
+	names_sort(&sweep.known);
 	ok = sink->ops->strays(sink, batch->mark, note_stray, &sweep, &batch->err);
 	for (size_t i = 0; ok && i < sweep.strays.count; i++)
-		batch_discard(batch, sweep.strays.names[i]);
-	free_names(&sweep.known);
-	free_names(&sweep.strays);
+		batch_discard(batch, sweep.strays.all[i]);
+	names_free(&sweep.known);
+	names_free(&sweep.strays);
 	return ok;
 }
 
@@ -487,7 +459,7 @@ static bool prepare(struct batch *batch)
 			       "meanwhile may be lost and is fetched again",
 			       sink->ops->path(sink));
 	for (size_t i = 0; i < batch->quarantines.count; i++)
-		if (!sink->ops->quarantine(sink, batch->quarantines.names[i], &batch->err))
+		if (!sink->ops->quarantine(sink, batch->quarantines.all[i], &batch->err))
 			return false;
 	return true;
 }
@@ -690,7 +662,7 @@ static void commit(void *ctx, struct disk_job *jobs)
 		if (has_letters(batch))
 			place(batch);
 		for (size_t i = 0; i < batch->discards.count; i++)
-			(void)sink->ops->discard(sink, batch->discards.names[i], NULL);
+			(void)sink->ops->discard(sink, batch->discards.all[i], NULL);
 	}
 	crash_point("batch-done");
 }

@@ -10,7 +10,6 @@
 #include "session/secret_read.h"
 #include "util/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -256,14 +256,7 @@ static bool start(struct login *login, const char *mechanism, struct err *err)
 
 static bool offers(const struct login *login, const char *mechanism)
 {
-	size_t len = strlen(mechanism);
-
-	for (const char *word = login->offered; *word; word += strcspn(word, " ")) {
-		word += strspn(word, " ");
-		if (strcspn(word, " ") == len && str_begins(word, len, mechanism))
-			return true;
-	}
-	return false;
+	return str_has_word(login->offered, strlen(login->offered), mechanism);
 }
 
 static bool is_scram(const char *mechanism)

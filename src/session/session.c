@@ -17,14 +17,11 @@
 #include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/str.h"
 #include "util/veil.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { SESSION_LEAST_OCTETS = 1024 };
 

@@ -2,8 +2,8 @@
  * walk: the mailboxes of one visit: which there are, in what order they are visited, which have
  * nothing to do. What each holds while it is open is walk_box's affair.
  *
- * Boxes stand in the order in which they were met
- * until the server's list is whole; then they are sorted.
+ * Boxes stand in the order in which they were met until the server's list is whole; then they are
+ * sorted.
  */
 #include "session/walk.h"
 

@@ -141,7 +141,6 @@ static const char *const statements[STATE_STATEMENTS] = {
 			 " WHERE mailbox = ?1 AND validity = ?2 AND key = ?3",
     [STATE_WRITE_FORGET_GONE] = "DELETE FROM message INDEXED BY gone WHERE mailbox = ?1"
 				" AND gone > 0 AND gone <= ?2 AND " SETTLED " AND state != 7",
-    [STATE_WRITE_FORGET_ALL] = "DELETE FROM message WHERE mailbox = ?1",
     [STATE_WRITE_CHECKED] = "UPDATE mailbox SET begun = ?2, checked = ?3 WHERE id = ?1",
     [STATE_WRITE_RENAME] = "UPDATE mailbox SET name = ?2 WHERE id = ?1",
     [STATE_WRITE_ADOPT] = "UPDATE OR REPLACE message SET mailbox = ?2, validity = ?3"

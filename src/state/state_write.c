@@ -80,28 +80,15 @@ bool state_gone(struct state *state, int64_t mailbox, uint32_t validity, const c
 	return state_db_run(state, STATE_WRITE_GONE, err);
 }
 
-/* Statements of a mailbox and one number more. */
-static bool on_mailbox(struct state *state, enum state_statement which, int64_t mailbox,
-		       int64_t number, struct err *err)
+bool state_forget_gone(struct state *state, int64_t mailbox, int64_t before, struct err *err)
 {
-	sqlite3_stmt *stmt = state_db_statement(state, which, err);
+	sqlite3_stmt *stmt = state_db_statement(state, STATE_WRITE_FORGET_GONE, err);
 
 	if (!stmt)
 		return false;
 	sqlite3_bind_int64(stmt, 1, mailbox);
-	if (sqlite3_bind_parameter_count(stmt) > 1)
-		sqlite3_bind_int64(stmt, 2, number);
-	return state_db_run(state, which, err);
-}
-
-bool state_forget_gone(struct state *state, int64_t mailbox, int64_t before, struct err *err)
-{
-	return on_mailbox(state, STATE_WRITE_FORGET_GONE, mailbox, before, err);
-}
-
-bool state_forget_all(struct state *state, int64_t mailbox, struct err *err)
-{
-	return on_mailbox(state, STATE_WRITE_FORGET_ALL, mailbox, 0, err);
+	sqlite3_bind_int64(stmt, 2, before);
+	return state_db_run(state, STATE_WRITE_FORGET_GONE, err);
 }
 
 bool state_put_checked(struct state *state, int64_t mailbox, int64_t begun, int64_t checked,

@@ -47,6 +47,31 @@ bool str_begins(const void *bytes, size_t len, const char *prefix)
 	return true;
 }
 
+bool str_is_ascii(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+bool str_has_word(const void *bytes, size_t len, const char *word)
+{
+	const unsigned char *at = bytes;
+
+	while (len) {
+		const unsigned char *space = memchr(at, ' ', len);
+		size_t one = space ? (size_t)(space - at) : len;
+
+		if (str_is(at, one, word))
+			return true;
+		one += space != NULL;
+		at += one;
+		len -= one;
+	}
+	return false;
+}
+
 bool str_is(const void *bytes, size_t len, const char *word)
 {
 	return len == strlen(word) && str_begins(bytes, len, word);

@@ -140,7 +140,7 @@ def _end_orphans(lab):
             pass
 
 
-def run(lab, make_home, words=(), at_once=4, title=""):
+def run(lab, make_home, words=(), at_once=4):
     """Runs the chosen cases. True if none failed."""
     waiting, running = chosen(words, lab.server), []
     counts = {"ok": 0, "skipped": 0, "failed": 0}
@@ -167,7 +167,7 @@ def run(lab, make_home, words=(), at_once=4, title=""):
         for one in running:
             one.stop()
         _end_orphans(lab)
-    print("%s%.0f s" % (title + ": " if title else "", time.monotonic() - began))
+    print("%.0f s" % (time.monotonic() - began))
     print("%d passed, %d failed" % (counts["ok"] + counts["skipped"], counts["failed"]))
     sys.stdout.flush()
     return counts["failed"] == 0
@@ -179,3 +179,20 @@ def interrupt_on_term():
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
+
+
+def main(name, make_cases, at_once):
+    """What a script does whose cases are made from a matrix: makes them once there is a laboratory,
+    and runs those that its arguments choose."""
+    from lab import Lab
+    from program import Home
+    interrupt_on_term()
+    with Lab() as lab:
+        try:
+            make_cases(lab)
+        except (AssertionError, OSError) as error:
+            print("FAILED %s: %s\n0 passed, 1 failed" % (name, error))
+            sys.exit(1)
+        good = run(lab, lambda lab, one: Home(lab, lab.file(
+            "homes", "%s-%d" % (name, CASES.index(one)))), sys.argv[1:], at_once)
+    sys.exit(0 if good else 1)

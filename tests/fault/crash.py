@@ -213,25 +213,10 @@ def make_cases(lab):
                 120))
 
 
-def make_home(lab, one):
-    from program import Home
-    from runner import CASES
-    return Home(lab, lab.file("homes", "crash-%d" % CASES.index(one)))
-
-
 def main():
     user.continue_unprivileged()
     import runner
-    from lab import Lab
-    runner.interrupt_on_term()
-    with Lab() as lab:
-        try:
-            make_cases(lab)
-        except (AssertionError, OSError) as error:
-            print("FAILED crash: %s\n0 passed, 1 failed" % error)
-            sys.exit(1)
-        good = runner.run(lab, make_home, sys.argv[1:], at_once=3)
-    sys.exit(0 if good else 1)
+    runner.main("crash", make_cases, at_once=3)
 
 
 if __name__ == "__main__":

@@ -189,29 +189,23 @@ def fill_in(certificates, value):
     return re.sub(r"\{ca (.*?)\}", lambda found: certificates.path(found.group(1)), value)
 
 
-def make_home(lab, one):
-    from program import Home
-    from runner import CASES
-    return make_watched(Home(lab, lab.file("homes", "hostile-%d" % CASES.index(one))))
-
-
-def main():
-    user.continue_unprivileged()
+def make_cases(lab):
     import certificates
     import runner
-    from lab import Lab
+    certificates.make_wrong(lab.certificates)
     for module in map(importlib.import_module, MODULES):
         for protocol in ("imap", "pop3"):
             for bad in getattr(module, protocol.upper(), ()):
                 runner.CASES.append(runner.Case(
                     "hostile %s, %s" % (protocol, bad.name),
-                    lambda lab, home, p=protocol, b=bad: run_case(lab, home, p, b),
+                    lambda lab, home, p=protocol, b=bad: run_case(lab, make_watched(home), p, b),
                     bad.within + 45))
-    runner.interrupt_on_term()
-    with Lab() as lab:
-        certificates.make_wrong(lab.certificates)
-        good = runner.run(lab, make_home, sys.argv[1:], at_once=24)
-    sys.exit(0 if good else 1)
+
+
+def main():
+    user.continue_unprivileged()
+    import runner
+    runner.main("hostile", make_cases, at_once=24)
 
 
 if __name__ == "__main__":

@@ -99,19 +99,17 @@ END_TEST
 START_TEST(long_names)
 {
 	enum { LEN = 1000 };
+	static const char *const letters[] = {"aa", "!!", "\xc3\xa4", NULL};
 	char name[LEN + 2];
 
-	for (int kind = 0; kind < 3; kind++) {
+	for (size_t kind = 0; letters[kind]; kind++) {
 		for (size_t len = 190; len <= LEN; len += len < 260 ? 1 : 247) {
 			char *one;
 			char *other;
 			char *dressed;
 
 			for (size_t i = 0; i < len; i++)
-				name[i] = kind == 0   ? 'a'
-					  : kind == 1 ? '!'
-					  : i % 2     ? '\xa4'
-						      : '\xc3';
+				name[i] = letters[kind][i % 2];
 			name[len] = '\0';
 			one = component(name);
 			ck_assert_uint_le(strlen(one), 200);

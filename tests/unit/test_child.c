@@ -509,24 +509,26 @@ static void on_end_of_many(void *ctx, struct child *which)
 	child_free(slot);
 }
 
+/* Each with a file of its own: its offset belongs to the child. */
 START_TEST(many_at_once)
 {
-	int fd = file_of(200000);
 	char script[20][64];
+	int files[20];
 
 	for (int i = 0; i < 20; i++) {
 		const char *argv[] = {"sh", "-c", script[i], NULL};
 		struct child_params how = params(argv);
 
 		snprintf(script[i], sizeof script[i], "cat >/dev/null; exit %d", i);
-		how.input_fd = fd;
+		how.input_fd = files[i] = file_of(200000);
 		how.on_end = on_end_of_many;
 		how.ctx = &many[i];
 		many[i] = child_new(loop, &how);
 	}
 	loop_run(loop);
 	ck_assert_int_eq(many_ends, 20);
-	close(fd);
+	for (int i = 0; i < 20; i++)
+		close(files[i]);
 }
 END_TEST
 

@@ -200,7 +200,7 @@ START_TEST(everything_given)
 	ck_assert_int_eq(a->password.kind, SECRET_VALUE);
 	ck_assert_str_eq(a->password.value, " p ß\"");
 	ck_assert_int_eq(a->keep, CONFIG_REMOVE);
-	ck_assert_uint_eq(a->max_size, 50 * 1024 * 1024);
+	ck_assert_uint_eq(a->max_size, 50 << 20);
 	ck_assert_uint_eq(a->max_messages, 1000);
 	ck_assert_int_eq(a->first_run, CONFIG_FIRST_SKIP);
 	ck_assert_uint_eq(a->timeout_ms, 3600000);

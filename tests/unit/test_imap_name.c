@@ -161,10 +161,10 @@ START_TEST(noise)
 	static const char letters[] = "&&--AOQ,a./I\x01\xc3\xa4 ";
 	static char wires[NAMES][10];
 	static char *names[NAMES];
-	const struct imap_space *spaces[] = {&slash, &dots, &flat, &utf8};
+	const struct imap_space *const spaces[] = {&slash, &dots, &flat, &utf8, NULL};
 
 	srand(7);
-	for (size_t s = 0; s < sizeof spaces / sizeof *spaces; s++) {
+	for (size_t s = 0; spaces[s]; s++) {
 		for (size_t i = 0; i < NAMES; i++) {
 			struct buf name = {0};
 			struct buf served = {0};

@@ -3,34 +3,12 @@
  */
 #include "session/recognise.h"
 
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-static char directory[] = "/tmp/mailhaul-recognise-XXXXXX";
-static struct state *state;
-static struct state_mailbox box;
-static struct err err;
+#include "state_fixture.h"
 
 static void set_up(void)
 {
-	struct state_key key = {"imap", "lee", "imap.example.org", "INBOX"};
-
-	snprintf(directory, sizeof directory, "/tmp/mailhaul-recognise-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	state = state_open(directory, &err);
-	ck_assert_msg(state != NULL, "%s", err.words);
-	ck_assert(state_mailbox(state, &key, &box, &err));
-	ck_assert(state_begin(state, &err));
-}
-
-static void tear_down(void)
-{
-	char command[96];
-
-	state_free(&state);
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	ck_assert_int_eq(system(command), 0);
+	state_setup();
+	begin();
 }
 
 static void known(uint32_t validity, const char *key, const char *mark, enum state_is is)
@@ -238,7 +216,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_checked_fixture(tests, set_up, state_teardown);
 	tcase_add_test(tests, nothing_is_known_under_another_validity);
 	tcase_add_test(tests, each_known_message_recognises_one);
 	tcase_add_test(tests, every_state_recognises);

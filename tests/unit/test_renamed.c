@@ -3,45 +3,27 @@
  */
 #include "session/renamed.h"
 
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "state_fixture.h"
 
-static char directory[] = "/tmp/mailhaul-renamed-XXXXXX";
-static struct state *state;
-static struct err err;
 static const char *configured;
 
 static void set_up(void)
 {
-	snprintf(directory, sizeof directory, "/tmp/mailhaul-renamed-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	state = state_open(directory, &err);
-	ck_assert_msg(state != NULL, "%s", err.words);
+	state_setup();
 	configured = "new";
 }
 
-static void tear_down(void)
-{
-	char command[96];
-
-	state_free(&state);
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	ck_assert_int_eq(system(command), 0);
-}
-
 static struct state_mailbox met(const char *protocol, const char *user, const char *host,
-				const char *mailbox, int64_t begun)
+				const char *name, int64_t begun_at)
 {
-	struct state_key key = {protocol, user, host, mailbox};
+	struct state_key key = {protocol, user, host, name};
 	struct state_mailbox found;
 
-	ck_assert(state_mailbox(state, &key, &found, &err));
-	ck_assert(state_begin(state, &err));
-	ck_assert(state_put_checked(state, found.id, begun, begun, &err));
-	ck_assert(state_commit(state, &err));
-	ck_assert(state_mailbox(state, &key, &found, &err));
+	ck_good(state_mailbox(state, &key, &found, &err));
+	begin();
+	ck_good(state_put_checked(state, found.id, begun_at, begun_at, &err));
+	commit();
+	ck_good(state_mailbox(state, &key, &found, &err));
 	return found;
 }
 
@@ -51,12 +33,12 @@ static bool is_configured(void *ctx, const struct state_key *key)
 	return !strcmp(key->host, configured);
 }
 
-static int64_t found_for(const struct state_mailbox *mailbox)
+static int64_t found_for(const struct state_mailbox *of)
 {
 	struct state_key key = {"imap", "lee", "new", "INBOX"};
 	int64_t id = -1;
 
-	ck_assert(renamed_from(state, &key, mailbox, is_configured, NULL, &id, &err));
+	ck_assert(renamed_from(state, &key, of, is_configured, NULL, &id, &err));
 	return id;
 }
 
@@ -105,7 +87,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_checked_fixture(tests, set_up, state_teardown);
 	tcase_add_test(tests, only_what_is_the_same_but_for_its_host);
 	tcase_add_test(tests, of_several_the_last_that_is_not_configured);
 	tcase_add_test(tests, not_for_a_mailbox_that_was_collected);

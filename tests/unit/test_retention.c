@@ -3,68 +3,29 @@
  */
 #include "session/retention.h"
 
-#include "look_up.h"
 #include "session/mark.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "state_fixture.h"
 
-static char directory[] = "/tmp/mailhaul-retention-XXXXXX";
-static struct state *state;
-static struct state_mailbox box, other;
-static struct err err;
-static char seen[256]; /* keys, with a space behind each */
+static struct state_mailbox other;
 
 static void set_up(void)
 {
-	struct state_key key = {"imap", "lee", "imap.example.org", "INBOX"};
-
-	snprintf(directory, sizeof directory, "/tmp/mailhaul-retention-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	state = state_open(directory, &err);
-	ck_assert_msg(state != NULL, "%s", err.words);
-	ck_assert(state_mailbox(state, &key, &box, &err));
-	key.mailbox = "Other";
-	ck_assert(state_mailbox(state, &key, &other, &err));
-	ck_assert(state_begin(state, &err));
-	*seen = '\0';
+	state_setup();
+	other = mailbox("Other");
+	begin();
 }
 
-static void tear_down(void)
-{
-	char command[96];
-
-	state_free(&state);
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static void put(int64_t mailbox, uint32_t validity, struct state_row row)
+static void put_row(int64_t of, uint32_t validity, struct state_row row)
 {
 	row.name = "";
 	row.mark = row.mark ? row.mark : "";
-	ck_assert(state_put(state, mailbox, validity, &row, &err));
+	ck_good(state_put(state, of, validity, &row, &err));
 }
 
-static void commit(void)
+static bool see_marked(void *ctx, int64_t of, uint32_t validity, const struct state_row *row)
 {
-	ck_assert(state_commit(state, &err));
-}
-
-static bool see(void *ctx, uint32_t validity, const struct state_row *row)
-{
-	size_t len = strlen(seen);
-
-	(void)ctx;
-	(void)validity;
-	snprintf(seen + len, sizeof seen - len, "%s ", row->key);
-	return true;
-}
-
-static bool see_marked(void *ctx, int64_t mailbox, uint32_t validity, const struct state_row *row)
-{
-	(void)mailbox;
+	(void)of;
 	return see(ctx, validity, row);
 }
 
@@ -118,10 +79,10 @@ START_TEST(a_mailbox_is_due_when_something_fits_again)
 	struct retention retention = {.keep = RETENTION_KEEP, .max_size = 100};
 	bool due = true;
 
-	put(box.id, 7, (struct state_row){.key = "1", .is = STATE_OVERSIZE, .octets = 200});
-	put(box.id, 6, (struct state_row){.key = "2", .is = STATE_OVERSIZE, .octets = 50});
-	put(box.id, 7,
-	    (struct state_row){.key = "3", .is = STATE_OVERSIZE, .octets = 50, .gone = 1});
+	put_row(box.id, 7, (struct state_row){.key = "1", .is = STATE_OVERSIZE, .octets = 200});
+	put_row(box.id, 6, (struct state_row){.key = "2", .is = STATE_OVERSIZE, .octets = 50});
+	put_row(box.id, 7,
+		(struct state_row){.key = "3", .is = STATE_OVERSIZE, .octets = 50, .gone = 1});
 	ck_assert(state_put_mailbox(state, box.id, 7, 9, &err));
 	commit();
 	box.validity = 7;
@@ -163,37 +124,41 @@ START_TEST(a_message_in_all_mailboxes_of_the_account)
 {
 	struct state_key stranger = {"imap", "kim", "imap.example.org", "INBOX"};
 	struct state_mailbox theirs;
+	struct seen seen = {.count = 0};
 
 	commit();
 	ck_assert(state_mailbox(state, &stranger, &theirs, &err));
-	ck_assert(state_begin(state, &err));
-	put(box.id, 7, (struct state_row){.key = "1", .is = STATE_DELIVERED, .mark = "G5 abc"});
-	put(other.id, 7, (struct state_row){.key = "2", .is = STATE_WAITING, .mark = "G5"});
-	put(other.id, 7, (struct state_row){.key = "3", .is = STATE_SKIPPED, .mark = "G55 abc"});
-	put(other.id, 7, (struct state_row){.key = "4", .is = STATE_SKIPPED, .mark = "E5"});
-	put(theirs.id, 7, (struct state_row){.key = "5", .is = STATE_SKIPPED, .mark = "G5"});
+	begin();
+	put_row(box.id, 7, (struct state_row){.key = "1", .is = STATE_DELIVERED, .mark = "G5 abc"});
+	put_row(other.id, 7, (struct state_row){.key = "2", .is = STATE_WAITING, .mark = "G5"});
+	put_row(other.id, 7,
+		(struct state_row){.key = "3", .is = STATE_SKIPPED, .mark = "G55 abc"});
+	put_row(other.id, 7, (struct state_row){.key = "4", .is = STATE_SKIPPED, .mark = "E5"});
+	put_row(theirs.id, 7, (struct state_row){.key = "5", .is = STATE_SKIPPED, .mark = "G5"});
 	commit();
-	ck_assert(state_marked(state, box.account, "G5", see_marked, NULL, &err));
-	ck_assert_msg(!strcmp(seen, "1 2 ") || !strcmp(seen, "2 1 "), "%s", seen);
+	ck_assert(state_marked(state, box.account, "G5", see_marked, &seen, &err));
+	ck_assert_msg(!strcmp(seen.keys, "1 2 ") || !strcmp(seen.keys, "2 1 "), "%s", seen.keys);
 }
 END_TEST
 
 START_TEST(what_is_gone_is_neither_due_nor_kept_for_ever)
 {
-	put(box.id, 7, (struct state_row){.key = "1", .is = STATE_DELIVERED, .changed = 5});
-	put(box.id, 7, (struct state_row){.key = "2", .is = STATE_DELIVERED, .changed = 5});
-	put(box.id, 7, (struct state_row){.key = "3", .is = STATE_QUARANTINED, .changed = 5});
-	put(box.id, 7, (struct state_row){.key = "4", .is = STATE_WAITING, .changed = 5});
+	struct seen seen = {.count = 0};
+
+	put_row(box.id, 7, (struct state_row){.key = "1", .is = STATE_DELIVERED, .changed = 5});
+	put_row(box.id, 7, (struct state_row){.key = "2", .is = STATE_DELIVERED, .changed = 5});
+	put_row(box.id, 7, (struct state_row){.key = "3", .is = STATE_QUARANTINED, .changed = 5});
+	put_row(box.id, 7, (struct state_row){.key = "4", .is = STATE_WAITING, .changed = 5});
 	for (const char *key = "1"; *key < '5'; key = *key == '1' ? "3" : *key == '3' ? "4" : "5")
 		ck_assert(state_gone(state, box.id, 7, key, 100, &err));
 	commit();
-	ck_assert(state_due(state, box.id, 50, see, NULL, &err));
-	ck_assert_str_eq(seen, "2 ");
-	ck_assert(state_begin(state, &err));
+	ck_assert(state_due(state, box.id, 50, see, &seen, &err));
+	ck_assert_str_eq(seen.keys, "2 ");
+	begin();
 	ck_assert(state_forget_gone(state, box.id, 99, &err));
 	commit();
 	ck_assert_int_eq(look_up(state, box.id, 7, "1"), STATE_DELIVERED);
-	ck_assert(state_begin(state, &err));
+	begin();
 	ck_assert(state_forget_gone(state, box.id, 100, &err));
 	commit();
 	ck_assert_int_eq(look_up(state, box.id, 7, "1"), 0);
@@ -206,15 +171,15 @@ END_TEST
 /* Within a mailbox letters are under way; another one is moved whole. */
 START_TEST(adopted_rows)
 {
-	put(box.id, 0, (struct state_row){.key = "1", .is = STATE_DELIVERED});
-	put(box.id, 0, (struct state_row){.key = "2", .is = STATE_WAITING});
-	put(box.id, 1, (struct state_row){.key = "1", .is = STATE_SKIPPED});
+	put_row(box.id, 0, (struct state_row){.key = "1", .is = STATE_DELIVERED});
+	put_row(box.id, 0, (struct state_row){.key = "2", .is = STATE_WAITING});
+	put_row(box.id, 1, (struct state_row){.key = "1", .is = STATE_SKIPPED});
 	ck_assert(state_adopt(state, box.id, box.id, 1, &err));
 	commit();
 	ck_assert_int_eq(look_up(state, box.id, 1, "1"), STATE_DELIVERED);
 	ck_assert_int_eq(look_up(state, box.id, 0, "1"), 0);
 	ck_assert_int_eq(look_up(state, box.id, 0, "2"), STATE_WAITING);
-	ck_assert(state_begin(state, &err));
+	begin();
 	ck_assert(state_adopt(state, box.id, other.id, 3, &err));
 	commit();
 	ck_assert_int_eq(look_up(state, other.id, 3, "1"), STATE_DELIVERED);
@@ -230,7 +195,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_checked_fixture(tests, set_up, state_teardown);
 	tcase_add_test(tests, before);
 	tcase_add_test(tests, warnings);
 	tcase_add_test(tests, when_it_is_time_to_look);

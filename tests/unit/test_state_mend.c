@@ -125,7 +125,7 @@ START_TEST(an_empty_mailbox_is_dropped)
 	ck_assert_int_eq(found("1"), STATE_DELIVERED);
 	(void)next_of(box.id, &key);
 	begin();
-	ck_good(state_forget_all(state, box.id, &err));
+	ck_good(state_forget(state, box.id, VALIDITY, "1", &err));
 	ck_good(state_drop_mailbox(state, &box, &err));
 	commit();
 	ck_good(state_known_mailbox(state, &key, &known, &is, &err));

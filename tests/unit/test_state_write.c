@@ -171,10 +171,6 @@ START_TEST(what_is_gone_is_forgotten_in_time)
 	commit();
 	/* What has a letter here stays, in the spool as in the quarantine. */
 	ck_assert_str_eq(rows(box.id, EVERY), "taken handed waiting quarantined here back later ");
-	begin();
-	ck_good(state_forget_all(state, box.id, &err));
-	commit();
-	ck_assert_str_eq(rows(box.id, EVERY), "");
 }
 END_TEST
 

@@ -87,6 +87,22 @@ static void shows(const char *bytes, size_t len, const char *expected)
 
 #define SHOWS(text, expected) shows(text, sizeof(text) - 1, expected)
 
+START_TEST(words_among_words)
+{
+	static const char words[] = "IMAP4rev1 sasl-ir AUTH=PLAIN";
+
+	ck_assert(str_has_word(words, strlen(words), "imap4REV1"));
+	ck_assert(str_has_word(words, strlen(words), "SASL-IR"));
+	ck_assert(str_has_word(words, strlen(words), "AUTH=PLAIN"));
+	ck_assert(!str_has_word(words, strlen(words) - 1, "AUTH=PLAIN"));
+	ck_assert(!str_has_word(words, strlen(words), "IMAP4"));
+	ck_assert(!str_has_word(words, strlen(words), "IR"));
+	ck_assert(!str_has_word(words, strlen(words), "IMAP4rev1 sasl-ir"));
+	ck_assert(str_has_word("a  b ", 5, "b"));
+	ck_assert(!str_has_word(NULL, 0, "a"));
+}
+END_TEST
+
 START_TEST(text_stays)
 {
 	SHOWS("", "");
@@ -254,6 +270,7 @@ int main(void)
 	tcase_add_test(tests, numbers);
 	tcase_add_test(tests, no_numbers);
 	tcase_add_test(tests, compares_without_case_but_only_ascii);
+	tcase_add_test(tests, words_among_words);
 	tcase_add_test(tests, text_stays);
 	tcase_add_test(tests, controls_are_shown);
 	tcase_add_test(tests, what_is_not_utf8_is_shown);
