@@ -159,6 +159,21 @@ static void leave_alone(struct collect *collect)
 	}
 }
 
+static bool skip_large(void *ctx, uint32_t validity, const struct state_row *row)
+{
+	struct collect *collect = ctx;
+
+	batch_mark(collect_batch(collect), validity, row->key, STATE_SKIPPED);
+	return true;
+}
+
+/* What counts as known does not come when max_size is raised. */
+static bool leave_all_large(struct collect *collect, struct err *err)
+{
+	return state_each(collect->params.state, collect->params.mailbox.id,
+			  STATE_MASK(STATE_OVERSIZE), skip_large, collect, err);
+}
+
 void collect_leave_large(struct collect *collect, uint32_t number, const char *key,
 			 const char *mark, uint64_t octets)
 {
@@ -451,10 +466,12 @@ bool collect_listed(struct collect *collect, struct source *source)
 	struct err err;
 	bool ok = look_up(collect, &rows, &err);
 
-	if (ok && collect->skipping)
+	if (ok && collect->skipping) {
 		leave_alone(collect);
-	else
+		ok = !collect->params.mark_all || leave_all_large(collect, &err);
+	} else {
 		ok = ok && sort_out(collect, rows, &err);
+	}
 	if (!ok || (!collect->params.look_only && !collect_note_gone(collect, &err))) {
 		collect_fail(collect, &err);
 		return false;
