@@ -91,6 +91,8 @@ struct imap_job {
 	size_t heard; /* numbers[0..heard) stand in commands that were answered */
 	bool marked;  /* remove: the last UID STORE was taken */
 	bool refused;
+	bool unsure;
+	int64_t awaits; /* list from 1: so many messages; remove: so many EXPUNGEs */
 	char *text;
 	char *code;
 };
