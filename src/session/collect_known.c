@@ -447,10 +447,13 @@ void collect_fetch(struct collect *collect, struct source *source)
 /* What tells the known from the new before anything is fetched. */
 static bool sort_out(struct collect *collect, size_t rows, struct err *err)
 {
-	bool wanted = plan_new_ones(collect->plan).count || collect->params.inherits;
+	bool wanted;
 
 	if (!look_whether_renumbered(collect, rows, err))
 		return false;
+	/* Also where nothing is left: what is known has vanished then. */
+	wanted =
+	    plan_new_ones(collect->plan).count || collect->renumbered || collect->params.inherits;
 	if (wanted && !collect->params.look_only && !load_before(collect, err))
 		return false;
 	if (!skip_known_elsewhere(collect, err))

@@ -129,6 +129,25 @@ def deleted_and_made_again(lab, home):
     assert memory.count(home, "gone > 0") == 2
 
 
+@case()
+def deleted_and_made_again_empty(lab, home):
+    """What was known has vanished; no poll from then on reads it for what would be due."""
+    mail = messages.sample(5)
+    user = one_account(lab, home, "imap", mail, keep="30d")
+    home.poll()
+    shutil.rmtree(lab.mailbox(user))
+    next_second()
+    lab.fill(user, [])
+    home.run("test")
+    assert memory.count(home, "gone > 0") == 0
+    said(home.poll(), 0, 0)
+    assert memory.count(home, "gone > 0") == 5
+    assert home.poll().err == ""
+    lab.fill(user, mail[:2] + messages.sample(1, first=101))
+    said(home.poll(), 2, 1)
+    compare(mail + messages.sample(1, first=101), home.letters())
+
+
 @case(each=PROTOCOLS)
 def without_the_three_fields(lab, home, protocol):
     """What has no Message-ID, Date or From cannot be recognised: lost is worse than twice."""
