@@ -3,6 +3,8 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import subprocess
+import time
 
 import memory
 import messages
@@ -13,6 +15,7 @@ from test_mailboxes import arrive_later, fill_each, maildirs, one_each, said
 from test_recognise import OTHER_HOST, at
 from test_recognise import said as said_how_many
 from test_retention import scripted
+from user import TREE
 
 FOLDERS = ["INBOX", "Lists.a", "Lists.b", "Lists.c"]
 PATTERNS = ["INBOX", "Lists/*"]
@@ -46,6 +49,14 @@ def all_of(mail, folders=FOLDERS):
     return [one for folder in folders for one in mail[folder]]
 
 
+def remember(home, state, first, count, then, gone=0):
+    """So many messages more, in each mailbox."""
+    memory.change(
+        home, "WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)"
+        " INSERT INTO message SELECT id, validity, i, ?3, ?4, ?4, 0, 0, i, i, 4096, ?4, ?5"
+        " FROM mailbox, n", first, first + count - 1, state, then, gone)
+
+
 @case()
 def keep_for_a_while_in_several(lab, home):
     """Of mailboxes without news only that one is opened in which something is due."""
@@ -64,6 +75,33 @@ def keep_for_a_while_in_several(lab, home):
     assert [len(lab.left(user, one)) for one in (None, *FOLDERS[1:])] == [3, 3, 1, 3]
     assert not opened(home.poll("--trace"))
     assert all(len(home.letters("Mail/" + folder)) == 3 for folder in FOLDERS)
+
+
+@case()
+def rows_of_empty_polls(lab, home):
+    """What an empty poll of several mailboxes reads of the state does not grow with what is
+    remembered."""
+    counter = home.file("count_rows.so")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", counter,
+                    os.path.join(TREE, "tests", "bench", "count_rows.c")], check=True)
+    user = user_of(home)
+    fill_each(lab, user, FOLDERS)
+    one_each(home, user, PATTERNS, max_size="50M")
+    home.poll()
+    env = {"LD_PRELOAD": counter, "COUNT_ROWS": home.file("rows"),
+           "ASAN_OPTIONS": home.env["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
+    then = int(time.time()) - 60
+    for keep, state, gone in ((True, memory.DELIVERED, 0), ("30d", memory.DELIVERED, 0),
+                              (False, memory.REMOVED, then)):
+        one_each(home, user, PATTERNS, max_size="50M", keep=keep)
+        home.poll()  # with keep: false, all that is remembered is to be removed, and is gone
+        memory.change(home, "DELETE FROM message")
+        for first, count in ((100_000, 10), (200_000, 5_000)):
+            remember(home, state, first, count, then, gone)
+            assert not opened(home.poll("--trace", env=env)), keep
+    with open(home.file("rows")) as file:
+        read = [int(line.split()[0]) for line in file]
+    assert len(read) == 6 and read[0::2] == read[1::2], read
 
 
 @case()
@@ -104,6 +142,19 @@ def monthly_question_in_several(lab, home):
     assert memory.rows(home, "mailbox", "gone > 0") == memory.rows(
         home, "mailbox", "mailbox = (SELECT id FROM mailbox WHERE name = 'Lists/a')")[:2]
     assert not opened(home.poll("--trace")), "asked again"
+
+
+@case()
+def monthly_question_about_many(lab, home):
+    """More than one command names; Dovecot answers them together."""
+    one_account(lab, home, "imap", messages.sample(3))
+    home.poll()
+    remember(home, memory.DELIVERED, 1000, 12_000, int(time.time()))
+    memory.change(home, "UPDATE mailbox SET checked = checked - ?", 31 * memory.DAY)
+    result = home.poll("--trace")
+    assert len(said(result, "UID SEARCH")) == 3, result
+    assert memory.count(home, "gone > 0") == 12_000 and memory.count(home) == 12_003
+    assert not said(home.poll("--trace"), "UID SEARCH"), "asked again"
 
 
 @case()
@@ -188,6 +239,9 @@ def host_renamed_in_several(lab, home):
     memory.age(home, home.letters("Mail/Lists.a")[:2], 31)
     more = messages.sample(2, first=9001)
     lab.fill(user, more, "Lists.c")
+    # A mailbox that is new is none of a new account's, whose mail would be skipped.
+    mail["Lists.d"] = messages.sample(2, first=9101)
+    lab.fill(user, mail["Lists.d"], "Lists.d")
     keys = {"keep": "30d", "first_run": "skip", "mailboxes": PATTERNS, "deliver": deliver}
     home.configure({"box": at(lab, home, user, "imap", OTHER_HOST, **keys)})
     looked(home)
@@ -195,7 +249,7 @@ def host_renamed_in_several(lab, home):
     for recognised, fetched in ((3, 0), (3, 2)):
         said_how_many(result, recognised, fetched)
     home.poll()
-    for folder in FOLDERS:
+    for folder in [*FOLDERS, "Lists.d"]:
         compare(mail[folder] + (more if folder == "Lists.c" else []),
                 home.letters("Mail/" + folder))
     assert [len(lab.left(user, one)) for one in (None, *FOLDERS[1:])] == [3, 1, 3, 5]
