@@ -227,6 +227,7 @@ static bool add_all_fitting(struct collect *collect, struct err *err)
 struct elsewhere {
 	bool known;
 	bool delivered;
+	int64_t since; /* when it was delivered */
 };
 
 /* What is too large there may have vanished before it could be fetched. */
@@ -241,11 +242,12 @@ static bool look_elsewhere(void *ctx, int64_t mailbox, uint32_t validity,
 		return true;
 	elsewhere->known = true;
 	elsewhere->delivered = row->is == STATE_DELIVERED || row->is == STATE_REMOVED;
+	elsewhere->since = row->is == STATE_DELIVERED ? row->changed : row->taken;
 	return !elsewhere->delivered;
 }
 
 /* At Gmail a label is a mailbox. A message that was delivered from another one is removed from here
- * as if it had been delivered from here. */
+ * as if it had been delivered from here, then. */
 static bool skip_known_elsewhere(struct collect *collect, struct err *err)
 {
 	for (size_t i = 0; i < plan_count(collect->plan); i++) {
@@ -262,6 +264,8 @@ static bool skip_known_elsewhere(struct collect *collect, struct err *err)
 			return false;
 		if (!elsewhere.known)
 			continue;
+		if (elsewhere.delivered)
+			row.taken = elsewhere.since;
 		row.changed = row.taken;
 		row.is = elsewhere.delivered ? STATE_DELIVERED : STATE_SKIPPED;
 		if (!collect->params.look_only)

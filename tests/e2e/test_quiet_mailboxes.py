@@ -283,6 +283,29 @@ def labels_of_gmail_with_one_that_is_locked(lab, home):
         assert not labels["INBOX"] and not labels["Work"], labels
 
 
+@case()
+def labels_of_gmail_and_a_while(lab, home):
+    """A label that comes later does not prolong it: what counts is when the message was delivered."""
+    from server import GmailServer
+    mail = messages.sample(3)
+    octets = {one.number: (1000 + one.number, one.raw.replace(b"\n", b"\r\n")) for one in mail}
+    labels = {"INBOX": {5: octets[1], 6: octets[2]}, "Work": {1: octets[3]}}
+    with GmailServer(lab.certificates, labels) as server:
+        home.configure({"box": home.account(user_of(home), port=server.port, keep="30d",
+                                            mailboxes=["INBOX", "Work"])})
+        home.poll()
+        old = [one for one in home.letters() if one.message == mail[0].raw]
+        memory.age(home, old, 20)
+        labels["Work"].update({2: octets[1], 3: octets[2]})
+        home.poll()
+        assert memory.change(home, "UPDATE message SET taken = taken - ?1, changed = changed - ?1",
+                             11 * memory.DAY) == 5
+        home.poll()
+        home.poll()
+        assert set(labels["INBOX"]) == {6} and set(labels["Work"]) == {1, 3}, labels
+        compare(mail, home.letters())
+
+
 @case(each=PROTOCOLS)
 def a_letter_that_is_nowhere(lab, home, protocol):
     """It is fetched again, and no other one is; what is due goes, and it does not."""
