@@ -232,7 +232,7 @@ def another_client_expunges_and_delivers(lab, home, protocol):
     order = sorted(known, key=int)
     late = iter(more)
     process = home.start("-v", "poll")
-    while process.poll() is None:
+    while process.poll() is None and order:
         # The last ones, which are not fetched yet, the first, which are about to be removed.
         at = rnd.choice([0, len(order) // 2, -3])
         uids = order[at:][:2]
