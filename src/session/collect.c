@@ -576,7 +576,8 @@ static void gone(struct collect *collect, const struct source_event *ev)
 		collect_removed(collect, ev);
 		return;
 	}
-	if (collect->looking || (*ev->key && plan_is_beside(collect->plan, ev->number)))
+	if (!collect->params.look_only &&
+	    (collect->looking || (*ev->key && plan_is_beside(collect->plan, ev->number))))
 		batch_gone(collect_batch(collect), collect->validity, ev->key, time(NULL));
 	if (!collect->looking)
 		plan_settle(collect->plan, ev->number, PLAN_LEFT);

@@ -289,15 +289,15 @@ static void move_row(struct collect *collect, uint32_t number, const char *key, 
 	row.key = key;
 	row.mark = mark;
 	row.gone = 0;
-	if (known->is == STATE_DELIVERED || known->is == STATE_REMOVED) {
+	if (known->is == STATE_DELIVERED || known->is == STATE_REMOVED)
 		row.is = STATE_DELIVERED;
-		batch_forget(collect_batch(collect), validity, known->key);
-	} else if (known->is == STATE_OVERSIZE) {
-		batch_forget(collect_batch(collect), validity, known->key);
-	} else {
+	else if (known->is != STATE_OVERSIZE)
 		row.is = STATE_SKIPPED;
+	if (!collect->params.look_only) {
+		if (row.is != STATE_SKIPPED)
+			batch_forget(collect_batch(collect), validity, known->key);
+		batch_put(collect_batch(collect), collect->validity, &row);
 	}
-	batch_put(collect_batch(collect), collect->validity, &row);
 	plan_recognised(collect->plan, number, &row);
 	collect->counts.recognised++;
 }
@@ -310,7 +310,8 @@ static bool counts_as_known(struct collect *collect, uint32_t validity, const st
 	if (row->is != STATE_OVERSIZE ||
 	    retention_too_large(&collect->params.retention, row->octets))
 		return true;
-	batch_forget(collect_batch(collect), validity, row->key);
+	if (!collect->params.look_only)
+		batch_forget(collect_batch(collect), validity, row->key);
 	return false;
 }
 
@@ -404,10 +405,10 @@ static bool load_before(struct collect *collect, struct err *err)
 	collect->before = recognise_new(&params, err);
 	if (err->kind)
 		return false;
-	if (params.adopted) {
+	collect->renumbered |= params.adopted != 0;
+	if (params.adopted && !collect->params.look_only) {
 		crash_point("collect-adopt");
 		batch_adopt(collect_batch(collect), params.adopted, params.adopted_as);
-		collect->renumbered = true;
 	}
 	if (collect->before)
 		recognise_ids(collect);
@@ -436,8 +437,13 @@ static void look_only(struct collect *collect)
 void collect_fetch(struct collect *collect, struct source *source)
 {
 	uint32_t *allowance = collect->params.allowance;
-	struct source_set set = plan_fetch(collect->plan, allowance ? *allowance : SIZE_MAX);
+	struct source_set set;
 
+	if (collect->params.look_only) {
+		look_only(collect);
+		return;
+	}
+	set = plan_fetch(collect->plan, allowance ? *allowance : SIZE_MAX);
 	collect->counts.fresh = set.count;
 	collect->counts.put_off = plan_put_off(collect->plan);
 	if (allowance)
@@ -458,7 +464,7 @@ static bool sort_out(struct collect *collect, size_t rows, struct err *err)
 	/* Also where nothing is left: what is known has vanished then. */
 	wanted =
 	    plan_new_ones(collect->plan).count || collect->renumbered || collect->params.inherits;
-	if (wanted && !collect->params.look_only && !load_before(collect, err))
+	if (wanted && !load_before(collect, err))
 		return false;
 	if (!skip_known_elsewhere(collect, err))
 		return false;
@@ -482,10 +488,6 @@ bool collect_listed(struct collect *collect, struct source *source)
 	if (!ok || (!collect->params.look_only && !collect_note_gone(collect, &err))) {
 		collect_fail(collect, &err);
 		return false;
-	}
-	if (collect->params.look_only) {
-		look_only(collect);
-		return true;
 	}
 	set = plan_new_ones(collect->plan);
 	if (set.count && collect->before && recognise_left(collect->before)) {

@@ -244,7 +244,7 @@ def host_renamed_in_several(lab, home):
     lab.fill(user, mail["Lists.d"], "Lists.d")
     keys = {"keep": "30d", "first_run": "skip", "mailboxes": PATTERNS, "deliver": deliver}
     home.configure({"box": at(lab, home, user, "imap", OTHER_HOST, **keys)})
-    looked(home)
+    looked(home, would_fetch=4, would_remove=2)
     result = home.poll()
     for recognised, fetched in ((3, 0), (3, 2)):
         said_how_many(result, recognised, fetched)
