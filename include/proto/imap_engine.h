@@ -70,7 +70,8 @@ enum imap_phase {
 struct imap_sent {
 	enum imap_step step;
 	unsigned tag;
-	size_t end; /* the job's numbers before this one are in this command or earlier ones */
+	size_t end;    /* the job's numbers before this one are in this command or earlier ones */
+	bool searched; /* ESEARCH came for it */
 };
 
 struct imap_job {
@@ -91,6 +92,8 @@ struct imap_job {
 	size_t heard; /* numbers[0..heard) stand in commands that were answered */
 	bool marked;  /* remove: the last UID STORE was taken */
 	bool refused;
+	bool unsure;
+	int64_t awaits; /* list from 1: so many messages; remove: so many EXPUNGEs */
 	char *text;
 	char *code;
 };
@@ -183,7 +186,6 @@ struct imap {
 	bool unsorted;	/* listed is not in order, or has doubles */
 	uint64_t noted; /* lines of the list */
 	bool useful;	/* the line at hand moves something on */
-	bool searched;	/* ESEARCH came for the oldest command in flight */
 	bool strayed;	/* a body came that could not be matched to a message */
 	char key[16];
 	char code[IMAP_CODE_MAX];

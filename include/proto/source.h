@@ -64,7 +64,7 @@ enum source_what {
 			   once finish is DONE and not refused. */
 	SOURCE_NOTICE,	/* text, code: words the user should see (ALERT), or that explain */
 	SOURCE_BYE,  /* text: the server ends the session; after finish that is as it should be */
-	SOURCE_DONE, /* verb, refused; with refused: text, code */
+	SOURCE_DONE, /* verb, refused, unsure; with refused: text, code */
 	SOURCE_WHATS
 };
 
@@ -115,6 +115,8 @@ struct source_event {
 
 	enum source_verb verb;
 	bool refused;
+	bool unsure;	  /* IMAP. list: fewer than there are were told. remove: the server has
+			     expunged another number of messages than it was asked to */
 	const char *text; /* what the server said, raw (make it visible before showing it) */
 	const char
 	    *code; /* response code in upper case without brackets and arguments: "AUTH",

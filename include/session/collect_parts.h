@@ -47,7 +47,9 @@ struct collect {
 
 	struct buf removed;   /* keys the server said it removed, each with its NUL */
 	uint64_t unconfirmed; /* POP3: so many of them */
-	bool looking;	      /* for what vanished */
+	uint64_t doubted; /* IMAP: removable, if it turns out that all of them are removed; else 0
+			   */
+	bool looking;	  /* for what vanished */
 	bool looked;
 };
 
@@ -103,6 +105,16 @@ bool collect_add_due(struct collect *collect, struct err *err);
 
 /* POP3's listing is complete: what is missing in it is gone, what is back is not. */
 bool collect_note_gone(struct collect *collect, struct err *err);
+
+/* The server said that it removed a message. */
+void collect_removed(struct collect *collect, const struct source_event *ev);
+
+/* The answer to remove is complete: asks which are still there where the server is not sure. */
+void collect_removal_done(struct collect *collect, struct source *source,
+			  const struct source_event *ev);
+
+/* Of those it has told which are gone. refused: nothing. */
+void collect_removal_known(struct collect *collect, struct source *source, bool refused);
 
 /* All is removed that may be: looks for what vanished, if it is time to. COLLECT_BUSY, or
  * COLLECT_DONE. */

@@ -52,6 +52,9 @@ bool plan_is_returned(const struct plan *plan, uint32_t number, const char *dige
 
 /* The listing is complete. Until then "next" does not move. */
 void plan_listing_done(struct plan *plan);
+
+/* The server has not listed all that is there: "next" stays, and the next visit lists it again. */
+void plan_hold_next(struct plan *plan);
 bool plan_is_complete(const struct plan *plan);
 
 /* A message that the listing did not cover (IMAP, below "next"): delivered, and due for removal; or

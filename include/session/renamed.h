@@ -8,6 +8,7 @@
 
 /* Where a mailbox was not collected before: one of the same protocol, user and name at another
  * host, which is_configured() does not know; of several the one met last. id_r: 0 if there is none.
+ * A key without a mailbox means any of them: what the account is to collect at all.
  */
 bool renamed_from(struct state *state, const struct state_key *key,
 		  const struct state_mailbox *mailbox,

@@ -126,7 +126,10 @@ void imap_job_drop(struct imap *im)
 
 void imap_done(struct imap *im)
 {
-	imap_event(im, SOURCE_DONE)->verb = im->jobs->verb;
+	struct source_event *ev = imap_event(im, SOURCE_DONE);
+
+	ev->verb = im->jobs->verb;
+	ev->unsure = im->jobs->unsure;
 	imap_job_drop(im);
 }
 
@@ -136,6 +139,7 @@ void imap_done_refused(struct imap *im)
 
 	ev->verb = im->jobs->verb;
 	ev->refused = true;
+	ev->unsure = im->jobs->unsure;
 	ev->text = buf_string(&im->text);
 	ev->code = im->code;
 	imap_job_drop(im);

@@ -5,7 +5,8 @@
  * Listing gathers the uids until the tagged answer, then sorts them and drops doubles: so a server
  * may answer in any order and as often as it likes. Removing expunges by uid or not at all: without
  * UIDPLUS or IMAP4rev2 messages are only marked, and a mailbox is never closed by CLOSE, because
- * both would take messages that others marked.
+ * both would take messages that others marked. Servers may answer OK and leave messages (Dovecot,
+ * while another session expunges, too): then the EXPUNGEs are not as many as they should be.
  */
 #include "proto/imap_engine.h"
 #include "util/mem.h"
@@ -100,8 +101,10 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 		if (number > im->exists && !imap_is_sent(im, IMAP_STEP_SELECT))
 			im->next = 0;
 		im->exists = number;
-	} else if (imap_token_is(&line->tokens[1], "EXPUNGE") && im->exists) {
-		im->exists--;
+	} else if (imap_token_is(&line->tokens[1], "EXPUNGE")) {
+		im->exists -= im->exists > 0;
+		if (im->jobs)
+			im->jobs->awaits--;
 	}
 }
 
@@ -125,6 +128,7 @@ void imap_list_feed(struct imap *im, struct imap_job *job)
 		imap_done(im);
 		return;
 	}
+	job->awaits = im->exists;
 	id = job->wants & SOURCE_LIST_IDS ? imap_id_item(im, &letter) : NULL;
 	buf_printf(imap_begin(im, IMAP_STEP_LIST), "UID FETCH %u:* (UID%s%s%s)", job->from,
 		   job->wants & SOURCE_LIST_SIZES ? " RFC822.SIZE" : "", id ? " " : "",
@@ -206,6 +210,7 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 		return;
 	}
 	listed_sort(im);
+	im->jobs->unsure = im->jobs->from == 1 && (int64_t)im->listed_count < im->jobs->awaits;
 	imap_sweep(im, SOURCE_LISTED, 0, im->listed_count);
 }
 
@@ -229,9 +234,12 @@ void imap_remove_feed(struct imap *im, struct imap_job *job)
 		buf_text(imap_begin(im, IMAP_STEP_EXPUNGE), "UID EXPUNGE ");
 		imap_set(line, numbers, fitted, SET_ROOM);
 		imap_send(im, 0);
+		job->awaits += (int64_t)fitted;
 	}
-	if (!im->sent_count)
-		imap_done_at_last(im);
+	if (im->sent_count)
+		return;
+	job->unsure = imap_supports(im, "UIDPLUS") && job->awaits;
+	imap_done_at_last(im);
 }
 
 void imap_store_answer(struct imap *im, const struct imap_sent *sent, const struct imap_line *line)
@@ -251,7 +259,9 @@ void imap_expunge_answer(struct imap *im, const struct imap_sent *sent,
 {
 	if (line->status != IMAP_OK)
 		imap_note_refusal(im);
-	else if (im->jobs->marked)
+	if (line->status == IMAP_OK && im->jobs->marked)
 		imap_sweep(im, SOURCE_REMOVED, im->jobs->heard, sent->end);
+	else
+		im->jobs->awaits -= (int64_t)(sent->end - im->jobs->heard);
 	im->jobs->heard = sent->end;
 }

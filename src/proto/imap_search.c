@@ -77,8 +77,6 @@ static void say_part(struct imap *im, struct imap_job *job)
 
 void imap_present_feed(struct imap *im, struct imap_job *job)
 {
-	if (!job->started)
-		im->searched = false;
 	job->started = true;
 	while (!job->refused && job->said < job->count && im->sent_count < IMAP_FETCHES_MAX)
 		say_part(im, job);
@@ -153,21 +151,35 @@ static bool note_set(struct imap *im, const struct imap_token *set)
 	return true;
 }
 
+/* The command in flight that has this tag, and asks which messages are there; NULL if none. */
+static struct imap_sent *search_of(struct imap *im, const struct imap_token *tag)
+{
+	char text[16];
+
+	for (size_t i = 0; i < im->sent_count; i++) {
+		snprintf(text, sizeof text, "a%u", im->sent[i].tag);
+		if (im->sent[i].step == IMAP_STEP_PRESENT && tag->len == strlen(text) &&
+		    !memcmp(tag->bytes, text, tag->len))
+			return &im->sent[i];
+	}
+	return NULL;
+}
+
 /* The answer names the command that it belongs to (RFC 4466): ESEARCH (TAG "a5") UID ALL 2,4:6. One
- * without ALL says that none is there. */
+ * without ALL says that none is there. Dovecot sends those of several commands before it says OK to
+ * the first. */
 void imap_esearch(struct imap *im, const struct imap_line *line)
 {
 	const struct imap_token *tokens = line->tokens;
-	char tag[16];
+	struct imap_sent *search;
 
-	if (!im->sent_count || im->sent[0].step != IMAP_STEP_PRESENT || line->count < 5 ||
-	    !imap_token_is(&tokens[2], "TAG"))
+	if (line->count < 5 || !imap_token_is(&tokens[2], "TAG"))
 		return;
-	snprintf(tag, sizeof tag, "a%u", im->sent[0].tag);
-	if (tokens[3].len != strlen(tag) || memcmp(tokens[3].bytes, tag, tokens[3].len) != 0)
+	search = search_of(im, &tokens[3]);
+	if (!search)
 		return;
-	im->useful = !im->searched;
-	im->searched = true;
+	im->useful = !search->searched;
+	search->searched = true;
 	for (size_t i = 5; i + 1 < line->count; i++)
 		if (imap_token_is(&tokens[i], "ALL") && !note_set(im, &tokens[i + 1])) {
 			imap_fail_line(im, line, "server sent a set that cannot be understood");
@@ -181,10 +193,9 @@ void imap_present_answer(struct imap *im, const struct imap_sent *sent,
 {
 	struct imap_job *job = im->jobs;
 
-	if (line->status == IMAP_OK && (im->searched || !imap_supports(im, "ESEARCH")))
+	if (line->status == IMAP_OK && (sent->searched || !imap_supports(im, "ESEARCH")))
 		imap_sweep(im, SOURCE_GONE, job->heard, sent->end);
 	else
 		imap_note_refusal(im);
-	im->searched = false;
 	job->heard = sent->end;
 }

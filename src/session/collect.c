@@ -550,8 +550,6 @@ static void refused(struct collect *collect, const struct source_event *ev)
 	collect_problem(collect, &err);
 }
 
-/* ---- removing ---- */
-
 /* ---- headers alone ---- */
 
 static bool begin_header(struct collect *collect)
@@ -574,20 +572,15 @@ static bool header_chunk(struct collect *collect, const struct source_event *ev)
  * from us. One that was too large before is not listed again, nor one that was looked for. */
 static void gone(struct collect *collect, const struct source_event *ev)
 {
-	if (collect->looking || (*ev->key && plan_is_beside(collect->plan, ev->number)))
+	if (collect->doubted) {
+		collect_removed(collect, ev);
+		return;
+	}
+	if (!collect->params.look_only &&
+	    (collect->looking || (*ev->key && plan_is_beside(collect->plan, ev->number))))
 		batch_gone(collect_batch(collect), collect->validity, ev->key, time(NULL));
 	if (!collect->looking)
 		plan_settle(collect->plan, ev->number, PLAN_LEFT);
-}
-
-/* In POP3 it counts once the end of the session is confirmed. */
-static void removed(struct collect *collect, const struct source_event *ev)
-{
-	buf_append(&collect->removed, ev->key, strlen(ev->key) + 1);
-	if (collect->params.keys_return)
-		collect->unconfirmed++;
-	else
-		collect->counts.removable++;
 }
 
 /* The mailbox stays as it is; the others go on. */
@@ -627,10 +620,14 @@ static bool select_done(struct collect *collect, struct source *source,
 	return true;
 }
 
-static bool list_done(struct collect *collect, struct source *source)
+/* Where less was told than there is, what was left out must be listed again. What is skipped has no
+ * rows, and would be taken for new then. */
+static bool list_done(struct collect *collect, struct source *source, const struct source_event *ev)
 {
 	if (!collect->listed_again) {
 		plan_listing_done(collect->plan);
+		if (ev->unsure && !collect->skipping)
+			plan_hold_next(collect->plan);
 		return collect_listed(collect, source);
 	}
 	collect->listed_again = false;
@@ -645,7 +642,7 @@ static bool done(struct collect *collect, struct source *source, const struct so
 		return select_done(collect, source, ev);
 	case SOURCE_VERB_LIST:
 		if (collect->plan && !ev->refused)
-			return list_done(collect, source);
+			return list_done(collect, source, ev);
 		if (collect->plan)
 			verb_refused(collect, "list", ev);
 		leave(collect);
@@ -664,10 +661,15 @@ static bool done(struct collect *collect, struct source *source, const struct so
 		if (ev->refused)
 			verb_refused(collect, "remove messages from", ev);
 		crash_point("collect-removed");
-		collect_after_removal(collect, source);
+		collect_removal_done(collect, source, ev);
 		collect_step(collect);
 		return true;
 	case SOURCE_VERB_PRESENT:
+		if (collect->doubted) {
+			collect_removal_known(collect, source, ev->refused);
+			collect_step(collect);
+			return true;
+		}
 		crash_point("collect-looked");
 		collect->looking = false;
 		collect->looked = !ev->refused;
@@ -710,7 +712,7 @@ bool collect_event(struct collect *collect, struct source *source, enum source_w
 			refused(collect, ev);
 		return true;
 	case SOURCE_REMOVED:
-		removed(collect, ev);
+		collect_removed(collect, ev);
 		return true;
 	case SOURCE_DONE:
 		return done(collect, source, ev);

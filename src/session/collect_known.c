@@ -159,6 +159,21 @@ static void leave_alone(struct collect *collect)
 	}
 }
 
+static bool skip_large(void *ctx, uint32_t validity, const struct state_row *row)
+{
+	struct collect *collect = ctx;
+
+	batch_mark(collect_batch(collect), validity, row->key, STATE_SKIPPED);
+	return true;
+}
+
+/* What counts as known does not come when max_size is raised. */
+static bool leave_all_large(struct collect *collect, struct err *err)
+{
+	return state_each(collect->params.state, collect->params.mailbox.id,
+			  STATE_MASK(STATE_OVERSIZE), skip_large, collect, err);
+}
+
 void collect_leave_large(struct collect *collect, uint32_t number, const char *key,
 			 const char *mark, uint64_t octets)
 {
@@ -212,6 +227,7 @@ static bool add_all_fitting(struct collect *collect, struct err *err)
 struct elsewhere {
 	bool known;
 	bool delivered;
+	int64_t since; /* when it was delivered */
 };
 
 /* What is too large there may have vanished before it could be fetched. */
@@ -226,11 +242,12 @@ static bool look_elsewhere(void *ctx, int64_t mailbox, uint32_t validity,
 		return true;
 	elsewhere->known = true;
 	elsewhere->delivered = row->is == STATE_DELIVERED || row->is == STATE_REMOVED;
+	elsewhere->since = row->is == STATE_DELIVERED ? row->changed : row->taken;
 	return !elsewhere->delivered;
 }
 
 /* At Gmail a label is a mailbox. A message that was delivered from another one is removed from here
- * as if it had been delivered from here. */
+ * as if it had been delivered from here, then. */
 static bool skip_known_elsewhere(struct collect *collect, struct err *err)
 {
 	for (size_t i = 0; i < plan_count(collect->plan); i++) {
@@ -247,6 +264,8 @@ static bool skip_known_elsewhere(struct collect *collect, struct err *err)
 			return false;
 		if (!elsewhere.known)
 			continue;
+		if (elsewhere.delivered)
+			row.taken = elsewhere.since;
 		row.changed = row.taken;
 		row.is = elsewhere.delivered ? STATE_DELIVERED : STATE_SKIPPED;
 		if (!collect->params.look_only)
@@ -270,15 +289,15 @@ static void move_row(struct collect *collect, uint32_t number, const char *key, 
 	row.key = key;
 	row.mark = mark;
 	row.gone = 0;
-	if (known->is == STATE_DELIVERED || known->is == STATE_REMOVED) {
+	if (known->is == STATE_DELIVERED || known->is == STATE_REMOVED)
 		row.is = STATE_DELIVERED;
-		batch_forget(collect_batch(collect), validity, known->key);
-	} else if (known->is == STATE_OVERSIZE) {
-		batch_forget(collect_batch(collect), validity, known->key);
-	} else {
+	else if (known->is != STATE_OVERSIZE)
 		row.is = STATE_SKIPPED;
+	if (!collect->params.look_only) {
+		if (row.is != STATE_SKIPPED)
+			batch_forget(collect_batch(collect), validity, known->key);
+		batch_put(collect_batch(collect), collect->validity, &row);
 	}
-	batch_put(collect_batch(collect), collect->validity, &row);
 	plan_recognised(collect->plan, number, &row);
 	collect->counts.recognised++;
 }
@@ -291,7 +310,8 @@ static bool counts_as_known(struct collect *collect, uint32_t validity, const st
 	if (row->is != STATE_OVERSIZE ||
 	    retention_too_large(&collect->params.retention, row->octets))
 		return true;
-	batch_forget(collect_batch(collect), validity, row->key);
+	if (!collect->params.look_only)
+		batch_forget(collect_batch(collect), validity, row->key);
 	return false;
 }
 
@@ -385,10 +405,10 @@ static bool load_before(struct collect *collect, struct err *err)
 	collect->before = recognise_new(&params, err);
 	if (err->kind)
 		return false;
-	if (params.adopted) {
+	collect->renumbered |= params.adopted != 0;
+	if (params.adopted && !collect->params.look_only) {
 		crash_point("collect-adopt");
 		batch_adopt(collect_batch(collect), params.adopted, params.adopted_as);
-		collect->renumbered = true;
 	}
 	if (collect->before)
 		recognise_ids(collect);
@@ -417,8 +437,13 @@ static void look_only(struct collect *collect)
 void collect_fetch(struct collect *collect, struct source *source)
 {
 	uint32_t *allowance = collect->params.allowance;
-	struct source_set set = plan_fetch(collect->plan, allowance ? *allowance : SIZE_MAX);
+	struct source_set set;
 
+	if (collect->params.look_only) {
+		look_only(collect);
+		return;
+	}
+	set = plan_fetch(collect->plan, allowance ? *allowance : SIZE_MAX);
 	collect->counts.fresh = set.count;
 	collect->counts.put_off = plan_put_off(collect->plan);
 	if (allowance)
@@ -432,11 +457,14 @@ void collect_fetch(struct collect *collect, struct source *source)
 /* What tells the known from the new before anything is fetched. */
 static bool sort_out(struct collect *collect, size_t rows, struct err *err)
 {
-	bool wanted = plan_new_ones(collect->plan).count || collect->params.inherits;
+	bool wanted;
 
 	if (!look_whether_renumbered(collect, rows, err))
 		return false;
-	if (wanted && !collect->params.look_only && !load_before(collect, err))
+	/* Also where nothing is left: what is known has vanished then. */
+	wanted =
+	    plan_new_ones(collect->plan).count || collect->renumbered || collect->params.inherits;
+	if (wanted && !load_before(collect, err))
 		return false;
 	if (!skip_known_elsewhere(collect, err))
 		return false;
@@ -451,17 +479,15 @@ bool collect_listed(struct collect *collect, struct source *source)
 	struct err err;
 	bool ok = look_up(collect, &rows, &err);
 
-	if (ok && collect->skipping)
+	if (ok && collect->skipping) {
 		leave_alone(collect);
-	else
+		ok = !collect->params.mark_all || leave_all_large(collect, &err);
+	} else {
 		ok = ok && sort_out(collect, rows, &err);
+	}
 	if (!ok || (!collect->params.look_only && !collect_note_gone(collect, &err))) {
 		collect_fail(collect, &err);
 		return false;
-	}
-	if (collect->params.look_only) {
-		look_only(collect);
-		return true;
 	}
 	set = plan_new_ones(collect->plan);
 	if (set.count && collect->before && recognise_left(collect->before)) {

@@ -12,6 +12,7 @@
 #include "util/mem.h"
 #include "util/str.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +22,36 @@ enum { DAY = 24 * 60 * 60 };
 #define EVER_SETTLED                                                                               \
 	(STATE_MASK(STATE_DELIVERED) | STATE_MASK(STATE_SKIPPED) | STATE_MASK(STATE_QUARANTINED) | \
 	 STATE_MASK(STATE_OVERSIZE))
+
+/* ---- uids ---- */
+
+struct numbers {
+	uint32_t validity;
+	uint32_t *all;
+	size_t count, room;
+};
+
+static void add_uid(struct numbers *numbers, const char *key)
+{
+	uint64_t number;
+
+	if (!str_number(key, strlen(key), UINT32_MAX, &number) || !number)
+		return;
+	if (numbers->count == numbers->room) {
+		numbers->room = numbers->room ? numbers->room * 2 : 256;
+		numbers->all = mem_resize(numbers->all, numbers->room, sizeof *numbers->all);
+	}
+	numbers->all[numbers->count++] = (uint32_t)number;
+}
+
+static bool add_number(void *ctx, uint32_t validity, const struct state_row *row)
+{
+	struct numbers *numbers = ctx;
+
+	if (validity == numbers->validity && !row->gone)
+		add_uid(numbers, row->key);
+	return true;
+}
 
 /* ---- removing ---- */
 
@@ -88,6 +119,60 @@ void collect_remove(struct collect *collect, struct source *source)
 	source_remove(source, &set);
 }
 
+/* In POP3 it counts once the end of the session is confirmed. */
+void collect_removed(struct collect *collect, const struct source_event *ev)
+{
+	buf_append(&collect->removed, ev->key, strlen(ev->key) + 1);
+	if (collect->params.keys_return)
+		collect->unconfirmed++;
+	else
+		collect->counts.removable++;
+}
+
+/* Until the answer comes none of them counts as removed. */
+static void ask_whether_removed(struct collect *collect, struct source *source)
+{
+	const char *key = buf_string(&collect->removed);
+	const char *end = key + collect->removed.len;
+	struct numbers asked = {.count = 0};
+
+	for (; key < end; key += strlen(key) + 1)
+		add_uid(&asked, key);
+	buf_clear(&collect->removed);
+	collect->counts.removable -= asked.count;
+	collect->doubted = asked.count + collect->counts.removable;
+	collect->at = COLLECT_BUSY;
+	source_present(source, &(struct source_set){.numbers = asked.all, .count = asked.count});
+	free(asked.all);
+}
+
+void collect_removal_done(struct collect *collect, struct source *source,
+			  const struct source_event *ev)
+{
+	if (ev->unsure && collect->removed.len)
+		ask_whether_removed(collect, source);
+	else
+		collect_after_removal(collect, source);
+}
+
+/* Their rows stay as they are, so that the next visit removes them. */
+void collect_removal_known(struct collect *collect, struct source *source, bool refused)
+{
+	uint64_t left = collect->doubted - collect->counts.removable;
+	struct err err;
+
+	collect->doubted = 0;
+	if (left) {
+		err_set(&err, ERR_TEMPORARY,
+			"mailbox %s: the server %s %" PRIu64 " message%s that it said it had "
+			"removed; the next poll removes %s again",
+			collect->params.key.mailbox, refused ? "may still have" : "still has", left,
+			left == 1 ? "" : "s", left == 1 ? "it" : "them");
+		collect_problem(collect, &err);
+	}
+	collect_after_removal(collect, source);
+}
+
 /* ---- what vanished ---- */
 
 struct missing {
@@ -131,28 +216,6 @@ bool collect_note_gone(struct collect *collect, struct err *err)
 	free(missing.listed);
 	collect->looked = ok;
 	return ok;
-}
-
-struct numbers {
-	uint32_t validity;
-	uint32_t *all;
-	size_t count, room;
-};
-
-static bool add_number(void *ctx, uint32_t validity, const struct state_row *row)
-{
-	struct numbers *numbers = ctx;
-	uint64_t number;
-
-	if (validity != numbers->validity || row->gone ||
-	    !str_number(row->key, strlen(row->key), UINT32_MAX, &number) || !number)
-		return true;
-	if (numbers->count == numbers->room) {
-		numbers->room = numbers->room ? numbers->room * 2 : 256;
-		numbers->all = mem_resize(numbers->all, numbers->room, sizeof *numbers->all);
-	}
-	numbers->all[numbers->count++] = (uint32_t)number;
-	return true;
 }
 
 static int compare_numbers(const void *a, const void *b)

@@ -41,6 +41,7 @@ struct plan {
 	size_t count, room;
 	uint32_t *numbers; /* what a set points to */
 	bool complete;	   /* the listing */
+	bool held;	   /* "next" stays */
 	bool copies;	   /* some UIDL was listed more than once */
 	size_t put_off;
 };
@@ -174,6 +175,11 @@ bool plan_is_returned(const struct plan *plan, uint32_t number, const char *dige
 void plan_listing_done(struct plan *plan)
 {
 	plan->complete = true;
+}
+
+void plan_hold_next(struct plan *plan)
+{
+	plan->held = true;
 }
 
 bool plan_is_complete(const struct plan *plan)
@@ -342,7 +348,7 @@ uint32_t plan_next(const struct plan *plan)
 {
 	uint32_t next = plan->params.next;
 
-	if (!plan->complete)
+	if (!plan->complete || plan->held)
 		return next;
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->entries[i].beside)

@@ -22,7 +22,8 @@ static bool look(void *ctx, const struct state_key *key, const struct state_mail
 	struct search *search = ctx;
 
 	if (!strcmp(key->protocol, search->key->protocol) &&
-	    !strcmp(key->user, search->key->user) && !strcmp(key->mailbox, search->key->mailbox) &&
+	    !strcmp(key->user, search->key->user) &&
+	    (!search->key->mailbox || !strcmp(key->mailbox, search->key->mailbox)) &&
 	    !str_same(key->host, search->key->host) && mailbox->begun &&
 	    !search->is_configured(search->ctx, key))
 		search->found = mailbox->id;

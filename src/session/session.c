@@ -13,6 +13,7 @@
 
 #include "session/login.h"
 #include "session/outcome.h"
+#include "session/renamed.h"
 #include "session/walk.h"
 #include "util/crash.h"
 #include "util/log.h"
@@ -584,6 +585,24 @@ static void on_progress(void *ctx)
 	session->params.on_progress(session->params.ctx, session, &session->report.counts);
 }
 
+/* A mailbox that appears after the first visit holds nothing but what arrived since. An account
+ * whose host got another name has had its first visit there. */
+static bool find_whether_first(struct session *session, struct err *err)
+{
+	struct session_params *params = &session->params;
+	struct state_key key = {
+	    .protocol = params->protocol, .user = params->user, .host = params->conn.host};
+	int64_t before = 0;
+
+	params->first_skip &= !session->before.succeeded;
+	if (params->first_skip &&
+	    !renamed_from(params->state, &key, &(struct state_mailbox){.id = 0},
+			  params->is_configured, params->configured, &before, err))
+		return false;
+	params->first_skip &= !before;
+	return true;
+}
+
 /* The row that the visit will be recorded in. */
 static bool find_account(struct session *session, struct err *err)
 {
@@ -604,7 +623,7 @@ static void begin(void *ctx)
 		return;
 	if (!state_visit(params->state, params->protocol, params->user, params->conn.host,
 			 &session->before, &err) ||
-	    !find_account(session, &err)) {
+	    !find_account(session, &err) || !find_whether_first(session, &err)) {
 		fail(session, &err);
 		return;
 	}
@@ -612,8 +631,6 @@ static void begin(void *ctx)
 		fail(session, &session->trouble);
 		return;
 	}
-	/* A mailbox that appears after the first visit holds nothing but what arrived since. */
-	session->params.first_skip &= !session->before.succeeded;
 	if (!goes_on(session, walk_prepare(session->walk, &err), &err))
 		return;
 	session->login = login_new(

@@ -429,8 +429,10 @@ static bool decide(struct walk *walk, struct walk_box *box, bool *ask_r, struct 
 		*ask_r = true;
 		return true;
 	}
-	if (known && !collect_quiet(session->state, &box->known, &session->retention, box->validity,
-				    box->next, time(NULL), &quiet, err))
+	/* What is to count as fetched may lie where nothing is new, too large to have been. */
+	if (known && !session->mark_all &&
+	    !collect_quiet(session->state, &box->known, &session->retention, box->validity,
+			   box->next, time(NULL), &quiet, err))
 		return false;
 	box->at = quiet ? WALK_BOX_QUIET : WALK_BOX_WAITING;
 	if (quiet)

@@ -15,17 +15,19 @@
  *     C: text         the next line that the client sends is exactly this; "C! text": and it is
  *                     marked as a secret; "C| text": the next octets, without CRLF
  *     E: NAME ...     the next event. Words behind it: key=value (exact) or key~value (part of it),
- *                     a verb, "refused", "read_only", "initial_response", "login_command" (the
- *                     opposite: a "!" before it), or a quoted string: the bytes of CHUNK and
- *                     CHALLENGE, the text of others. repeat=N: the bytes are the string N times.
- *                     FAILED takes the kind of the error and part of its words; server~ of the
- *                     server's. Fields not named are not compared, but DONE is refused only where
- *                     that is said. Neighbouring chunks count as one. IDLE: the engine wants a
- * verb. V: verb ...     tls_started, auth MECH [INITIAL], respond BASE64, cancel, login USER
- * PASSWORD, select MAILBOX [writing], mailboxes ITEM..., status NAME..., list FROM [sizes|ids],
- * fetch SET, headers SET, present SET, remove SET, finish, eof (after all that was sent has been
- * read). SET is like 1,2,5:9. W: text         after all that was sent has been read, the engine
- * waits for this T: text         the trace, whole and in order; compared at the end
+ *                     a verb, "refused", "unsure", "read_only", "initial_response",
+ *                     "login_command" (the opposite: a "!" before it), or a quoted string: the
+ *                     bytes of CHUNK and CHALLENGE, the text of others. repeat=N: the bytes are
+ *                     the string N times. FAILED takes the kind of the error and part of its
+ *                     words; server~ of the server's. Fields not named are not compared, but DONE
+ *                     is refused, or unsure, only where that is said. Neighbouring chunks count
+ *                     as one. IDLE: the engine wants a verb.
+ *     V: verb ...     tls_started, auth MECH [INITIAL], respond BASE64, cancel, login USER
+ *                     PASSWORD, select MAILBOX [writing], mailboxes ITEM..., status NAME...,
+ *                     list FROM [sizes|ids], fetch SET, headers SET, present SET, remove SET,
+ *                     finish, eof (after all that was sent has been read). SET is like 1,2,5:9.
+ *     W: text         after all that was sent has been read, the engine waits for this
+ *     T: text         the trace, whole and in order; compared at the end
  *
  * Events and client lines are compared each in their own order; a verb is given once all that
  * stands above it came. At the end nothing may be left over. Besides, two things hold in every
@@ -172,7 +174,8 @@ static void happened_print(const struct replay *r, const struct happened *h)
 		printf(" %s \"%s\" server=\"%s\"", err_kind_name(source_err(r->source)->kind),
 		       source_err(r->source)->words, source_err(r->source)->server);
 	if (h->what == SOURCE_DONE)
-		printf(" %s%s", verbs[ev->verb], ev->refused ? " refused" : "");
+		printf(" %s%s%s", verbs[ev->verb], ev->refused ? " refused" : "",
+		       ev->unsure ? " unsure" : "");
 	printf(" number=%u octets=%llu exists=%u validity=%u next=%u date=%lld", ev->number,
 	       (unsigned long long)ev->octets, ev->exists, ev->validity, ev->next,
 	       (long long)ev->date);
@@ -354,7 +357,7 @@ static bool quoted_match(const struct replay *r, const struct happened *h, const
 
 static bool bare_match(const struct replay *r, const struct happened *h, const char *value)
 {
-	if (!strcmp(value, "refused"))
+	if (!strcmp(value, "refused") || !strcmp(value, "unsure"))
 		return true;
 	if (h->what == SOURCE_FAILED)
 		return !strcmp(err_kind_name(source_err(r->source)->kind), value);
@@ -389,16 +392,18 @@ static bool event_match(const struct replay *r, const struct happened *h, const 
 			size_t count)
 {
 	bool refused = false;
+	bool unsure = false;
 	uint64_t repeat = 1;
 
 	if (strcmp(whats[h->what], word_text(words, count, 0)) != 0)
 		return false;
 	for (size_t i = 1; i < count; i++) {
 		refused |= !strcmp((const char *)words[i].value.data, "refused");
+		unsure |= !strcmp((const char *)words[i].value.data, "unsure");
 		if (!strcmp(words[i].name, "repeat"))
 			str_number(words[i].value.data, words[i].value.len, UINT32_MAX, &repeat);
 	}
-	if (h->what != SOURCE_REFUSED && h->ev.refused != refused)
+	if (h->what != SOURCE_REFUSED && (h->ev.refused != refused || h->ev.unsure != unsure))
 		return false;
 	for (size_t i = 1; i < count; i++)
 		if (!word_match(r, h, &words[i], repeat))

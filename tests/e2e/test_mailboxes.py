@@ -70,8 +70,12 @@ def several_mailboxes(lab, home, _, maildir):
         lab.fill(user, mail[name], name)
     home.configure({"box": home.account(user, mailboxes=list(shown.values()), keep=False,
                                         deliver={"maildir": home.file(maildir)})})
-    home.poll()
+    result = home.poll("--trace")
     assert len(lab.logins(user)) == 1, "more than one login"
+    assert len(said(result, "UID EXPUNGE")) == 3
+    asked = said(result, "UID SEARCH") + [one for one in said(result, "UID FETCH")
+                                          if one.endswith(" (UID)") and "*" not in one]
+    assert not asked, "asked whether all is removed that the server expunged: %s" % asked
     for name in names:
         assert not lab.left(user, name)
         if "%" in maildir:

@@ -52,6 +52,18 @@ def said(result, recognised, fetched):
         recognised, fetched) in result.err, result
 
 
+def would(home, fetch, remove):
+    """What `test` says; and it changes nothing."""
+    def everything():
+        with memory.opened(home) as db:
+            return [db.execute("SELECT * FROM " + table).fetchall()
+                    for table in ("account", "mailbox", "message")]
+    before = everything()
+    shown = home.run("--json", "test").json[0]["mailboxes"][0]
+    assert (shown["would_fetch"], shown["would_remove"]) == (fetch, remove), shown
+    assert everything() == before
+
+
 @case(each=PROTOCOLS)
 def numbered_anew(lab, home, protocol):
     """Only headers are fetched of what is known, the others whole; and the log says how many."""
@@ -60,6 +72,7 @@ def numbered_anew(lab, home, protocol):
     home.poll()
     renumber(lab, user)
     lab.fill(user, more)
+    would(home, 3, 0)
     result = home.poll("--trace")
     said(result, 20, 3)
     assert fetched_whole(result) == 3, result
@@ -129,6 +142,25 @@ def deleted_and_made_again(lab, home):
     assert memory.count(home, "gone > 0") == 2
 
 
+@case()
+def deleted_and_made_again_empty(lab, home):
+    """What was known has vanished; no poll from then on reads it for what would be due."""
+    mail = messages.sample(5)
+    user = one_account(lab, home, "imap", mail, keep="30d")
+    home.poll()
+    shutil.rmtree(lab.mailbox(user))
+    next_second()
+    lab.fill(user, [])
+    home.run("test")
+    assert memory.count(home, "gone > 0") == 0
+    said(home.poll(), 0, 0)
+    assert memory.count(home, "gone > 0") == 5
+    assert home.poll().err == ""
+    lab.fill(user, mail[:2] + messages.sample(1, first=101))
+    said(home.poll(), 2, 1)
+    compare(mail + messages.sample(1, first=101), home.letters())
+
+
 @case(each=PROTOCOLS)
 def without_the_three_fields(lab, home, protocol):
     """What has no Message-ID, Date or From cannot be recognised: lost is worse than twice."""
@@ -177,6 +209,7 @@ def pop3_without_top(lab, home):
         home.configure({"box": home.account(user_of(home), "pop3", port=server.port)})
         home.poll()
         server.messages = {uid + 100: octets for uid, octets in server.messages.items()}
+        would(home, 6, 0)  # without fetching nobody knows
         said(home.poll(), 6, 0)
         assert "TOP" not in server.commands
     compare(mail, home.letters())
@@ -192,7 +225,7 @@ def host_renamed(lab, home, protocol):
     lab.fill(user, more)
     home.configure({"box": at(lab, home, user, protocol, OTHER_HOST, keep="30d",
                               first_run="skip")})
-    home.run("test")
+    would(home, 2, 5)
     result = home.poll("--trace")
     said(result, 15, 2)
     assert fetched_whole(result) == 2, result

@@ -285,9 +285,11 @@ class ImapServer(Server):
 
     def on_expunge(self, wire, fill, _rest):
         def honest():
+            gone = [number for number, uid in enumerate(sorted(self.messages), 1)
+                    if uid in self.removed]
             for uid in self.removed:
                 self.messages.pop(uid, None)
-            return ["{tag} OK done"]
+            return ["* %d EXPUNGE" % number for number in reversed(gone)] + ["{tag} OK done"]
         self.play(wire, "EXPUNGE", fill, honest)
 
     def on_logout(self, wire, fill, _rest):

@@ -97,6 +97,22 @@ START_TEST(next_stays_until_the_listing_is_complete)
 }
 END_TEST
 
+START_TEST(next_is_held_where_the_listing_left_some_out)
+{
+	struct plan *plan = made(true, 1, 9);
+
+	listed(plan, 5, STATE_DELIVERED);
+	listed(plan, 6, 0);
+	plan_listing_done(plan);
+	plan_hold_next(plan);
+	ck_assert(plan_is_complete(plan));
+	ck_assert_uint_eq(plan_fetch(plan, SIZE_MAX).count, 1);
+	plan_settle(plan, 6, PLAN_DELIVERED);
+	ck_assert_uint_eq(plan_next(plan), 1);
+	plan_free(&plan);
+}
+END_TEST
+
 START_TEST(next_goes_behind_the_last_without_uidnext)
 {
 	struct plan *plan = made(true, 1, 0);
@@ -318,6 +334,7 @@ int main(void)
 	tcase_add_test(tests, repeated_and_descending_numbers_are_ignored);
 	tcase_add_test(tests, next_stops_at_the_first_unsettled);
 	tcase_add_test(tests, next_stays_until_the_listing_is_complete);
+	tcase_add_test(tests, next_is_held_where_the_listing_left_some_out);
 	tcase_add_test(tests, next_goes_behind_the_last_without_uidnext);
 	tcase_add_test(tests, the_highest_uid_does_not_wrap);
 	tcase_add_test(tests, removes_only_what_is_delivered_and_once);

@@ -67,6 +67,23 @@ START_TEST(of_several_the_last_that_is_not_configured)
 }
 END_TEST
 
+START_TEST(without_a_mailbox_any_of_them)
+{
+	struct state_key key = {"imap", "lee", "new", NULL};
+	struct state_mailbox none = {.id = 0};
+	struct state_mailbox old;
+	int64_t id = -1;
+
+	met("imap", "kim", "old", "INBOX", 5);
+	met("imap", "lee", "new", "INBOX", 5);
+	ck_assert(renamed_from(state, &key, &none, is_configured, NULL, &id, &err));
+	ck_assert_int_eq(id, 0);
+	old = met("imap", "lee", "old", "Other", 5);
+	ck_assert(renamed_from(state, &key, &none, is_configured, NULL, &id, &err));
+	ck_assert_int_eq(id, old.id);
+}
+END_TEST
+
 START_TEST(not_for_a_mailbox_that_was_collected)
 {
 	struct state_mailbox mine;
@@ -90,6 +107,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, state_teardown);
 	tcase_add_test(tests, only_what_is_the_same_but_for_its_host);
 	tcase_add_test(tests, of_several_the_last_that_is_not_configured);
+	tcase_add_test(tests, without_a_mailbox_any_of_them);
 	tcase_add_test(tests, not_for_a_mailbox_that_was_collected);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
