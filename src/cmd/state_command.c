@@ -3,7 +3,7 @@
  * the table below and a function in a file of its own kind:
  *
  *     state_list.c        list
- *     state_change.c      forget, move, mark-all-fetched
+ *     state_change.c      forget, move, mark-all-fetched, reset
  *     state_transfer.c    export, import
  *     state_maildir.c     import --maildir
  *     state_quarantine.c  quarantine list, retry, drop
@@ -56,6 +56,8 @@ static const struct subcommand {
     {"", "import", state_command_import_maildir, NEED_MADE, 1, 2, MUST_MAILDIR,
      "--maildir ACCOUNT [DIR]",
      "after the state was lost: what mailhaul delivered there is not fetched again"},
+    {"", "reset", state_command_reset, NEED_NONE, 0, 0, NO_OPTION, "",
+     "keep a damaged state aside, and begin anew"},
     {"quarantine", "list", state_command_quarantine_list, NEED_FOUND, 0, UINT32_MAX, NO_OPTION,
      "[ACCOUNT...]", "the letters that could not be delivered"},
     {"quarantine", "retry", state_command_quarantine_retry, NEED_FOUND, 1, UINT32_MAX, MAY_ALL,

@@ -54,7 +54,7 @@ static bool open_file(struct state *state, struct err *err)
 {
 	/* The library's own accounting costs a lock at every allocation. */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	return state_make_files(state->directory, state->path, err) &&
+	return state_make_files(state->directory, state->path, &state->fresh, err) &&
 	       state_db_open(state, &state->writer, err) &&
 	       state_db_schema(state, state->writer, err) &&
 	       state_db_open(state, &state->reader, err) &&

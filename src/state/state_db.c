@@ -174,10 +174,12 @@ static const char *const statements[STATE_STATEMENTS] = {
 
 bool state_db_damaged(const struct state *state, const char *how, struct err *err)
 {
-	return err_set(err, ERR_STATE,
-		       "the state file %s is damaged (%s). Move it aside, with its -wal and -shm: "
-		       "mailhaul then begins anew and fetches again what still lies on the servers",
-		       state->path, how);
+	return err_set(
+	    err, ERR_STATE,
+	    "the state file %s is damaged (%s). mailhaul state reset keeps it aside; "
+	    "mailhaul then begins anew and fetches again what still lies on the servers, "
+	    "but for what mailhaul state import --maildir finds delivered",
+	    state->path, how);
 }
 
 bool state_db_fail(const struct state *state, sqlite3 *db, struct err *err)
@@ -339,8 +341,7 @@ bool state_db_open(const struct state *state, sqlite3 **db_r, struct err *err)
 				err);
 }
 
-/* 0 for a file in which there is nothing yet. A file of someone else is left as it is. */
-static bool read_schema(const struct state *state, sqlite3 *db, int *version_r, struct err *err)
+bool state_db_version(const struct state *state, sqlite3 *db, int *version_r, struct err *err)
 {
 	int application = 0;
 	int tables = 0;
@@ -384,8 +385,11 @@ static bool make_schema(const struct state *state, sqlite3 *db, struct err *err)
 		return false;
 	snprintf(numbers, sizeof numbers, "PRAGMA application_id = %d; PRAGMA user_version = %d",
 		 STATE_APPLICATION, STATE_SCHEMA);
-	ok = read_schema(state, db, &version, err);
+	ok = state_db_version(state, db, &version, err);
 	crash_point("state-migrate");
+	/* What was cut to nothing is not taken for a first start. */
+	if (ok && !version && !state->fresh && state_was_used(state->directory))
+		ok = state_db_damaged(state, "it is empty, though it was used before", err);
 	if (ok && version != STATE_SCHEMA)
 		ok = (version ? migrate(state, db, version, err)
 			      : state_db_execute(state, db, schema, err)) &&
@@ -405,7 +409,7 @@ bool state_db_schema(const struct state *state, sqlite3 *db, struct err *err)
 {
 	int version = 0;
 	bool ok =
-	    state_db_execute(state, db, "BEGIN", err) && read_schema(state, db, &version, err);
+	    state_db_execute(state, db, "BEGIN", err) && state_db_version(state, db, &version, err);
 	int alone = -1;
 
 	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);

@@ -190,3 +190,93 @@ def wrong_words(lab, home):
     assert "no account" in state(home, "import", "--maildir", "nobody", code=64).err
     assert "name the Maildir" in state(home, "import", "--maildir", "mda", code=64).err
     assert "is no Maildir" in state(home, "import", "--maildir", "box", "/etc", code=73).err
+
+
+# ---- damage --------------------------------------------------------------------------------------
+
+def cut_short(path):
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def cut_to_nothing(path):
+    os.truncate(path, 0)
+
+
+def zeroed_beginning(path):
+    zeroed(path, 0, 1)
+
+
+def zeroed_rows(path):
+    """What stands behind the schema; it opens, and is met while it is read or written."""
+    zeroed(path, 6, None)
+
+
+def zeroed(path, first, count):
+    pages = os.path.getsize(path) // 4096
+    with open(path, "r+b") as file:
+        file.seek(first * 4096)
+        file.write(bytes(4096 * (count or pages - first)))
+
+
+@case(each=[(protocol, damage.__name__) for protocol in PROTOCOLS
+            for damage in (cut_short, cut_to_nothing, zeroed_beginning, zeroed_rows)])
+def damaged(lab, home, protocol, damage):
+    """mailhaul stops, and says what can be done; that done, nothing comes twice."""
+    mail, more = messages.sample(60), messages.sample(3, first=3001)
+    user = one_account(lab, home, protocol, mail)
+    home.poll()
+    path = home.file("state", "state.db")
+    globals()[damage](path)
+    lab.fill(user, more)
+    result = home.run("poll", "box")
+    assert result.code == 74, result
+    assert path in result.err and "damaged" in result.err, result
+    assert "mailhaul state reset" in result.err, result
+    assert home.run("poll").code == 74
+    assert len(home.letters()) == 60 and len(lab.left(user)) == 63
+    one, = state(home, "reset", "--json").json
+    assert one["event"] == "reset" and one["file"].startswith(path + ".damaged-"), one
+    assert os.path.exists(one["file"]) and not os.path.exists(path)
+    result = state(home, "import", "--maildir", "box")
+    assert "begins anew" in result.err and "learnt of 60 messages" in result.out, result
+    result = home.poll("--trace")
+    assert fetched_whole(result) == 3
+    compare(mail + more, home.letters(), protocol)
+
+
+@case()
+def reset_by_mistake(lab, home):
+    """A state that is whole is not thrown away, nor one with which a poll is at work."""
+    assert "nothing is remembered yet" in begun(lab, home)
+    mail = messages.sample(3)
+    lab.fill(user_of(home), mail)
+    home.poll()
+    result = state(home, "reset", code=64)
+    assert "not damaged; nothing was done" in result.err, result
+    home.poll()
+    compare(mail, home.letters())
+    os.rename(home.file("state", "state.db"), home.file("state", "other"))
+    os.mkdir(home.file("state", "state.db"))
+    for args in (("poll",), ("state", "reset"), ("status",)):
+        result = home.run(*args)
+        assert result.code == 74 and "not a regular file" in result.err, result
+
+
+def begun(lab, home):
+    one_account(lab, home)
+    return state(home, "reset").out
+
+
+@case()
+def gone_without_a_word(lab, home):
+    """A state that is missing is told once, for its mail comes again."""
+    mail = messages.sample(3)
+    one_account(lab, home, mail=mail)
+    result = home.run("poll")
+    assert result.code == 0 and not result.err, result
+    os.remove(home.file("state", "state.db"))
+    result = home.run("poll")
+    assert result.code == 0 and "is missing, though it was there before" in result.err, result
+    result = home.run("poll")
+    assert result.code == 0 and not result.err, result
+    compare(mail, home.letters(), doubled=3)
