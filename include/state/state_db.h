@@ -62,6 +62,7 @@ struct state {
 	char *directory;
 	char *path;
 	bool fresh; /* the file was made at this opening */
+	bool wal;   /* what the file system is good for; else a rollback journal */
 	sqlite3 *reader, *writer;
 	sqlite3_stmt *made[STATE_STATEMENTS];
 	struct state_claim *claims;

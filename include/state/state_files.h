@@ -8,6 +8,7 @@
 #include "util/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Makes the directory (0700) with its parents, and the empty file (0600), where there are none, and
  * tells whether it made the file. Says so (WARNING) if the directory was used before.
@@ -19,6 +20,14 @@ bool state_flush_directory(const char *directory, struct err *err);
 
 /* True if a mailbox was visited with this directory: the state had something to remember. */
 bool state_was_used(const char *directory);
+
+/* True if SQLite's WAL is safe on a file system of this type (statfs(2), f_type): its index is
+ * memory that processes share, which no network file system keeps the same for all; one by FUSE may
+ * be one. */
+bool state_wants_wal(uint32_t type);
+
+/* The same for the directory. What cannot be asked for counts as a local disk. */
+bool state_may_wal(const char *directory);
 
 /* All the locks that there are. ERR_TEMPORARY if another mailhaul holds one. */
 struct state_locks;

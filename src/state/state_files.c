@@ -14,10 +14,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 struct state_lock {
@@ -104,6 +106,37 @@ bool state_make_files(const char *directory, const char *path, bool *made_r, str
 	return S_ISREG(st.st_mode) ||
 	       err_set(err, ERR_STATE, "the state file %s is not a regular file; move it aside",
 		       path);
+}
+
+bool state_wants_wal(uint32_t type)
+{
+	static const uint32_t shared[] = {NFS_SUPER_MAGIC,
+					  SMB_SUPER_MAGIC,
+					  CIFS_SUPER_MAGIC,
+					  SMB2_SUPER_MAGIC,
+					  FUSE_SUPER_MAGIC,
+					  V9FS_MAGIC,
+					  AFS_SUPER_MAGIC,
+					  AFS_FS_MAGIC,
+					  CODA_SUPER_MAGIC,
+					  CEPH_SUPER_MAGIC,
+					  OCFS2_SUPER_MAGIC,
+					  NCP_SUPER_MAGIC,
+					  0x01161970 /* GFS2 */,
+					  0x0bd00bd0 /* Lustre */,
+					  0x786f4256 /* VirtualBox */};
+
+	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+		if (type == shared[i])
+			return false;
+	return true;
+}
+
+bool state_may_wal(const char *directory)
+{
+	struct statfs fs;
+
+	return statfs(directory, &fs) || state_wants_wal((uint32_t)fs.f_type);
 }
 
 int state_enter_alone(const char *directory, struct err *err)

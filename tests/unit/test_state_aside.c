@@ -5,6 +5,7 @@
 #include "look_up.h"
 
 #include "deliver_fixture.h"
+#include "util/log.h"
 
 #include <sys/wait.h>
 
@@ -42,6 +43,7 @@ static void fill(bool dies)
 
 static void setup(void)
 {
+	log_set_level(LOG_LEVEL_ERROR);
 	root_make();
 	fill(false);
 	as = NULL;
