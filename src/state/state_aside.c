@@ -7,6 +7,7 @@
  */
 #include "state/state_db.h"
 #include "state/state_files.h"
+#include "util/crash.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -86,6 +87,7 @@ static bool move_all(const struct state *state, const char *as, struct err *err)
 		     err_sys(err, ERR_STATE, errno, "cannot rename %s to %s", from, to);
 		free(from);
 		free(to);
+		crash_point("state-aside");
 	}
 	return ok && state_flush_directory(state->directory, err);
 }

@@ -1,9 +1,10 @@
 """The state was lost: what the Maildir holds makes a new start without duplicates."""
 import os
 import shutil
+import signal
 
 import messages
-from program import compare
+from program import CRASH_BINARY, compare
 from runner import case
 from test_collect import PROTOCOLS, one_account, user_of
 from test_mailboxes import fill_each, one_each
@@ -242,6 +243,29 @@ def damaged(lab, home, protocol, damage):
     result = home.poll("--trace")
     assert fetched_whole(result) == 3
     compare(mail + more, home.letters(), protocol)
+
+
+@case(each=[1, 2, 3, 4])
+def killed_in_a_reset(lab, home, time):
+    """Done again, it ends; no log of the old file is taken for one of the new."""
+    mail = messages.sample(5)
+    user = one_account(lab, home, mail=mail)
+    home.binary = CRASH_BINARY
+    home.poll()
+    lab.fill(user, messages.sample(2, first=3001))
+    result = home.run("poll", env={"MAILHAUL_CRASH": "state-after-commit:2"})
+    assert result.code == -signal.SIGKILL, result
+    path = home.file("state", "state.db")
+    assert os.path.getsize(path + "-wal") > 0, "the log is not there"
+    zeroed_beginning(path)
+    result = home.run("state", "reset", env={"MAILHAUL_CRASH": "state-aside:%d" % time})
+    assert result.code == -signal.SIGKILL, result
+    state(home, "reset")
+    assert not [name for name in os.listdir(home.file("state"))
+                if name in ("state.db", "state.db-wal", "state.db-shm")]
+    assert imported(home, "box")["letters"] >= 5
+    home.poll()
+    compare(mail + messages.sample(2, first=3001), home.letters())
 
 
 @case()
