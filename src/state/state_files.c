@@ -230,13 +230,13 @@ static bool lock_one(struct state_locks *locks, int directory, const char *name,
 	int fd = openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 
 	if (fd < 0)
-		return err_sys(err, ERR_STATE, errno, "cannot lock %s", name);
+		return err_sys(err, ERR_STATE, errno, "cannot lock locks/%s", name);
 	locks->fds = mem_resize(locks->fds, locks->count + 1, sizeof *locks->fds);
 	locks->fds[locks->count++] = fd;
 	return !flock(fd, LOCK_EX | LOCK_NB) ||
 	       (errno == EWOULDBLOCK
 		    ? err_set(err, ERR_TEMPORARY, "another mailhaul is at work; nothing was done")
-		    : err_sys(err, ERR_STATE, errno, "cannot lock %s", name));
+		    : err_sys(err, ERR_STATE, errno, "cannot lock locks/%s", name));
 }
 
 struct state_locks *state_lock_all(const char *directory, struct err *err)
