@@ -65,7 +65,8 @@ struct reading {
 	struct place *places;
 	struct learner *learners;
 	struct entry **letters; /* of the place that is read */
-	uint64_t mailboxes, count, added, known, foreign, nameless, unreadable;
+	uint64_t mailboxes, count, added, known, nameless;
+	struct letters_counts passed_over;
 };
 
 static void free_entries(struct entry *entry)
@@ -185,19 +186,19 @@ static bool is_id(const struct buf *id)
 }
 
 /* One that stands there twice, or that a mail reader moved meanwhile, counts once. */
-static void add_letter(void *ctx, const struct header_facts *facts, int64_t date)
+static bool add_letter(void *ctx, const struct header_facts *facts, int64_t date)
 {
 	struct reading *reading = ctx;
 	struct entry *letter = NULL;
 	struct buf id = {0};
+	bool mine;
 
 	buf_append(&id, facts->mailhaul_id.data, facts->mailhaul_id.len);
 	(void)buf_string(&id);
-	if (is_id(&id))
+	mine = is_id(&id);
+	if (mine)
 		HASH_FIND(hh, *reading->letters, id.data, LETTER_ID, letter);
-	else
-		reading->foreign++;
-	if (is_id(&id) && !letter) {
+	if (mine && !letter) {
 		letter = mem_new(1, sizeof *letter);
 		memcpy(letter->id, id.data, LETTER_ID);
 		mark_digest(facts, letter->digest);
@@ -207,13 +208,14 @@ static void add_letter(void *ctx, const struct header_facts *facts, int64_t date
 		reading->nameless += !*letter->digest;
 	}
 	buf_free(&id);
+	return mine;
 }
 
 static bool read_places(struct reading *reading, struct err *err)
 {
 	for (struct place *place = reading->places; place; place = place->next) {
 		reading->letters = &place->letters;
-		if (!letters_read(place->path, add_letter, reading, &reading->unreadable, err))
+		if (!letters_read(place->path, add_letter, reading, &reading->passed_over, err))
 			return false;
 	}
 	return true;
@@ -362,8 +364,8 @@ static void tell(const struct reading *reading)
 		    reading->account->name, "mailboxes", (json_int_t)reading->mailboxes, "letters",
 		    (json_int_t)reading->count, "added", (json_int_t)reading->added, "known",
 		    (json_int_t)reading->known, "nameless", (json_int_t)reading->nameless,
-		    "foreign", (json_int_t)reading->foreign, "unreadable",
-		    (json_int_t)reading->unreadable));
+		    "foreign", (json_int_t)reading->passed_over.refused, "unreadable",
+		    (json_int_t)reading->passed_over.unreadable));
 	if (!state_command_tells(reading->command))
 		return;
 	printf("%s: %" PRIu64 " letters of mailhaul are there; the state learnt of %" PRIu64
@@ -373,9 +375,9 @@ static void tell(const struct reading *reading)
 	tell_count(reading->nameless,
 		   "letter has neither Message-ID, Date nor From: its message comes again",
 		   "letters have neither Message-ID, Date nor From: their messages come again");
-	tell_count(reading->foreign, "letter is not of mailhaul, and was passed over",
+	tell_count(reading->passed_over.refused, "letter is not of mailhaul, and was passed over",
 		   "letters are not of mailhaul, and were passed over");
-	tell_count(reading->unreadable, "file could not be read, and was passed over",
+	tell_count(reading->passed_over.unreadable, "file could not be read, and was passed over",
 		   "files could not be read, and were passed over");
 }
 

@@ -13,14 +13,19 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { HEADER_MAX = 1 << 20, TRIES = 4 /* readings, while a mail reader is at work */ };
+enum {
+	HEADER_MAX = 1 << 20,
+	TRIES = 4,	/* readings, while a mail reader is at work */
+	STEP = 20000000 /* nanoseconds */
+};
 
 struct reading {
-	void (*each)(void *ctx, const struct header_facts *facts, int64_t date);
+	bool (*each)(void *ctx, const struct header_facts *facts, int64_t date);
 	void *ctx;
-	uint64_t unreadable;
+	struct letters_counts counts; /* of this reading */
 };
 
 static const char *const within[] = {"new", "cur"};
@@ -62,14 +67,15 @@ static void read_letter(struct reading *reading, int directory, const char *name
 	struct stat st;
 
 	if (fd < 0) {
-		reading->unreadable += errno != ENOENT;
+		reading->counts.unreadable += errno != ENOENT;
 		return;
 	}
 	scan = header_scan_new();
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && scan_header(fd, scan))
-		reading->each(reading->ctx, header_scan_facts(scan), st.st_mtim.tv_sec);
+		reading->counts.refused +=
+		    !reading->each(reading->ctx, header_scan_facts(scan), st.st_mtim.tv_sec);
 	else
-		reading->unreadable++;
+		reading->counts.unreadable++;
 	header_scan_free(&scan);
 	close(fd);
 }
@@ -97,18 +103,27 @@ static bool read_directory(struct reading *reading, const char *name, struct tim
 	return ok;
 }
 
-static bool same(const struct timespec *a, const struct timespec *b)
+static int64_t nanoseconds(const struct timespec *time)
 {
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+/* A directory's time moves in steps: after a change that was just before, another shows nothing. */
+static bool may_differ(const struct timespec *before, const struct timespec *after,
+		       const struct timespec *began)
+{
+	return nanoseconds(before) != nanoseconds(after) ||
+	       nanoseconds(before) > nanoseconds(began) - STEP;
 }
 
 static bool read_both(struct reading *reading, const char *path, bool *changed_r, struct err *err)
 {
-	struct timespec before[PLACES];
+	struct timespec before[PLACES], began;
 	char *names[PLACES];
 	bool ok = true;
 
 	*changed_r = false;
+	clock_gettime(CLOCK_REALTIME, &began);
 	for (size_t i = 0; i < PLACES; i++)
 		names[i] = mem_printf("%s/%s", path, within[i]);
 	for (size_t i = 0; ok && i < PLACES; i++)
@@ -117,24 +132,25 @@ static bool read_both(struct reading *reading, const char *path, bool *changed_r
 		struct stat st = {0};
 
 		(void)stat(names[i], &st);
-		*changed_r = *changed_r || (ok && !same(&before[i], &st.st_mtim));
+		*changed_r = *changed_r || (ok && may_differ(&before[i], &st.st_mtim, &began));
 		free(names[i]);
 	}
 	return ok;
 }
 
 bool letters_read(const char *path,
-		  void (*each)(void *ctx, const struct header_facts *facts, int64_t date),
-		  void *ctx, uint64_t *unreadable_r, struct err *err)
+		  bool (*each)(void *ctx, const struct header_facts *facts, int64_t date),
+		  void *ctx, struct letters_counts *counts_r, struct err *err)
 {
 	struct reading reading = {.each = each, .ctx = ctx};
 	bool changed = true;
 
 	for (unsigned tries = 0; changed && tries < TRIES; tries++) {
-		reading.unreadable = 0;
+		reading.counts = (struct letters_counts){0};
 		if (!read_both(&reading, path, &changed, err))
 			return false;
 	}
-	*unreadable_r += reading.unreadable;
+	counts_r->refused += reading.counts.refused;
+	counts_r->unreadable += reading.counts.unreadable;
 	return true;
 }
