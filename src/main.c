@@ -155,13 +155,21 @@ static int run(const struct command *command, struct cmd_options *options)
 
 int main(int argc, char **argv)
 {
-	enum { OPTION_JSON = 256, OPTION_TRACE, OPTION_ALL, OPTION_HELP, OPTION_VERSION };
+	enum {
+		OPTION_JSON = 256,
+		OPTION_TRACE,
+		OPTION_ALL,
+		OPTION_MAILDIR,
+		OPTION_HELP,
+		OPTION_VERSION
+	};
 	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
 					      {"quiet", no_argument, NULL, 'q'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {"json", no_argument, NULL, OPTION_JSON},
 					      {"trace", no_argument, NULL, OPTION_TRACE},
 					      {"all", no_argument, NULL, OPTION_ALL},
+					      {"maildir", no_argument, NULL, OPTION_MAILDIR},
 					      {"help", no_argument, NULL, OPTION_HELP},
 					      {"version", no_argument, NULL, OPTION_VERSION},
 					      {NULL, 0, NULL, 0}};
@@ -194,6 +202,9 @@ int main(int argc, char **argv)
 		case OPTION_ALL:
 			options.all = true;
 			break;
+		case OPTION_MAILDIR:
+			options.maildir = true;
+			break;
 		case 'h':
 		case OPTION_HELP:
 			usage(stdout);
@@ -214,6 +225,8 @@ int main(int argc, char **argv)
 		return usage_error("there is no such command: ", argv[optind]);
 	if (options.all && command->run != cmd_state)
 		return usage_error("--all belongs to state; no account named means all", "");
+	if (options.maildir && command->run != cmd_state)
+		return usage_error("--maildir belongs to state import", "");
 	if (options.quiet && options.verbosity)
 		return usage_error("-q and -v contradict each other", "");
 	options.names = (const char *const *)argv + optind + 1;

@@ -17,6 +17,7 @@ struct cmd_options {
 	bool json;
 	bool trace;
 	bool all;		  /* --all, which "state" alone knows */
+	bool maildir;		  /* --maildir, the same */
 	const char *const *names; /* accounts that were named; NULL at the end */
 };
 

@@ -59,6 +59,8 @@ bool state_command_move(struct state_command *command, struct err *err);
 bool state_command_mark(struct state_command *command, struct err *err);
 bool state_command_export(struct state_command *command, struct err *err);
 bool state_command_import(struct state_command *command, struct err *err);
+bool state_command_import_maildir(struct state_command *command, struct err *err);
+bool state_command_reset(struct state_command *command, struct err *err);
 bool state_command_quarantine_list(struct state_command *command, struct err *err);
 bool state_command_quarantine_retry(struct state_command *command, struct err *err);
 bool state_command_quarantine_drop(struct state_command *command, struct err *err);

@@ -53,4 +53,9 @@ const char *const *account_mailboxes(const struct config_account *account);
  * becomes "." , "." at the beginning and anything odd becomes %XX. */
 void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox);
 
+/* The way back: appends the name of the mailbox whose Maildir stands in a directory that is called
+ * so, where the path first depends on the mailbox. False if no mailbox is written like that; a name
+ * that was too long for a path cannot be read back. */
+bool account_mailbox_named(struct buf *out, const char *maildir, const char *directory);
+
 #endif

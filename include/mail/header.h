@@ -18,6 +18,7 @@ struct header_facts {
 	struct buf from;
 	struct buf return_path;
 	struct buf subject;
+	struct buf mailhaul_id; /* of a letter that mailhaul wrote */
 };
 
 struct header_scan;

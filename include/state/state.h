@@ -31,6 +31,12 @@ void state_free(struct state **state);
 /* The same, but makes no file where there is none: NULL with ERR_NONE. */
 struct state *state_open_existing(const char *directory, struct err *err);
 
+/* Renames a damaged state.db, with its log, to state.db.damaged-DATE; as_r, to be freed, is the
+ * path it has then, NULL where there is no state. Looks at all of the file, and only if it is not
+ * open in this process. ERR_USAGE if it is whole, ERR_TEMPORARY if another mailhaul is at work; a
+ * newer one and a file of someone else are errors, too. */
+bool state_set_aside(const char *directory, char **as_r, struct err *err);
+
 /* Random, made when the file was created; STATE_IDENTITY digits. */
 const char *state_identity(const struct state *state);
 const char *state_directory(const struct state *state);

@@ -6,6 +6,7 @@
  *     state_db.c     the schema and its migration, statements, errors
  *     state_read.c   reading, on the loop
  *     state_write.c  writing, on the committer's thread
+ *     state_aside.c  what becomes of a damaged file
  *     state_mend.c   the same, for a person who mends what is remembered
  */
 #ifndef MAILHAUL_STATE_STATE_DB_H
@@ -59,6 +60,8 @@ struct state_claim;
 struct state {
 	char *directory;
 	char *path;
+	bool fresh; /* the file was made at this opening */
+	bool wal;   /* what the file system is good for; else a rollback journal */
 	sqlite3 *reader, *writer;
 	sqlite3_stmt *made[STATE_STATEMENTS];
 	struct state_claim *claims;
@@ -74,6 +77,10 @@ bool state_db_execute(const struct state *state, sqlite3 *db, const char *sql, s
 
 /* Opens one connection to the file, which exists. */
 bool state_db_open(const struct state *state, sqlite3 **db_r, struct err *err);
+
+/* The form of the file, 0 if there is nothing in it yet. A newer one and a file of someone else are
+ * errors. */
+bool state_db_version(const struct state *state, sqlite3 *db, int *version_r, struct err *err);
 
 /* Makes the schema in an empty file, brings an older one up to date, refuses a newer one. */
 bool state_db_schema(const struct state *state, sqlite3 *db, struct err *err);

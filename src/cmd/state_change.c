@@ -1,5 +1,5 @@
 /*
- * state_change: "state forget", "state move" and "state mark-all-fetched".
+ * state_change: "state forget", "state move", "state mark-all-fetched" and "state reset".
  *
  * What has a letter here, in the spool or in the quarantine, is never forgotten: its letter would
  * be an orphan, and the message would come twice. And nothing is fetched again that was not
@@ -411,5 +411,28 @@ bool state_command_mark(struct state_command *command, struct err *err)
 							   .config = command->config,
 							   .mark_all = true,
 							   .on_outcome = marked});
+	return true;
+}
+
+/* ---- reset ---- */
+
+bool state_command_reset(struct state_command *command, struct err *err)
+{
+	char *as = NULL;
+
+	if (!state_set_aside(command->config->state_dir, &as, err))
+		return false;
+	if (command->options->json && as)
+		report_object(json_pack("{s:s, s:s}", "event", "reset", "file", as));
+	if (state_command_tells(command) && as)
+		printf(
+		    "the damaged state is kept as %s\nThe next poll fetches again what still lies "
+		    "on the servers. mailhaul state import --maildir ACCOUNT, before that, spares "
+		    "what stands in a Maildir; mailhaul state mark-all-fetched all that is there "
+		    "now\n",
+		    as);
+	else if (state_command_tells(command))
+		puts("nothing is remembered yet");
+	free(as);
 	return true;
 }

@@ -3,8 +3,9 @@
  * the table below and a function in a file of its own kind:
  *
  *     state_list.c        list
- *     state_change.c      forget, move, mark-all-fetched
+ *     state_change.c      forget, move, mark-all-fetched, reset
  *     state_transfer.c    export, import
+ *     state_maildir.c     import --maildir
  *     state_quarantine.c  quarantine list, retry, drop
  *
  * Whoever changes something holds the lock of the mailbox, as a visit does.
@@ -26,35 +27,42 @@ enum state_need {
 	NEED_MADE
 };
 
+enum state_option { NO_OPTION, MAY_ALL, MUST_MAILDIR };
+
 static const struct subcommand {
 	const char *group; /* the word in front of the name; "" if none */
 	const char *name;
 	bool (*run)(struct state_command *command, struct err *err);
 	enum state_need need;
 	unsigned least, most; /* words behind it */
-	bool all;	      /* knows --all */
+	enum state_option option;
 	const char *words;
 	const char *help;
 } subcommands[] = {
-    {"", "list", state_command_list, NEED_FOUND, 0, UINT32_MAX, false, "[ACCOUNT...]",
+    {"", "list", state_command_list, NEED_FOUND, 0, UINT32_MAX, NO_OPTION, "[ACCOUNT...]",
      "what is remembered of each mailbox; -v: of each message"},
-    {"", "forget", state_command_forget, NEED_FOUND, 1, UINT32_MAX, true,
+    {"", "forget", state_command_forget, NEED_FOUND, 1, UINT32_MAX, MAY_ALL,
      "ACCOUNT MAILBOX KEY... | ACCOUNT [MAILBOX] --all",
      "what is still on the server is fetched again"},
-    {"", "move", state_command_move, NEED_FOUND, 2, 3, false,
+    {"", "move", state_command_move, NEED_FOUND, 2, 3, NO_OPTION,
      "USER@HOST ACCOUNT | ACCOUNT MAILBOX NEW-MAILBOX",
      "after a server or a mailbox was renamed: nothing is fetched again"},
-    {"", "mark-all-fetched", state_command_mark, NEED_NONE, 0, UINT32_MAX, false, "[ACCOUNT...]",
-     "what is on the server now counts as fetched"},
-    {"", "export", state_command_export, NEED_FOUND, 0, UINT32_MAX, false, "[ACCOUNT...]",
+    {"", "mark-all-fetched", state_command_mark, NEED_NONE, 0, UINT32_MAX, NO_OPTION,
+     "[ACCOUNT...]", "what is on the server now counts as fetched"},
+    {"", "export", state_command_export, NEED_FOUND, 0, UINT32_MAX, NO_OPTION, "[ACCOUNT...]",
      "write what is remembered to standard output"},
-    {"", "import", state_command_import, NEED_MADE, 0, 1, false, "[FILE]",
+    {"", "import", state_command_import, NEED_MADE, 0, 1, NO_OPTION, "[FILE]",
      "remember what an export holds, too"},
-    {"quarantine", "list", state_command_quarantine_list, NEED_FOUND, 0, UINT32_MAX, false,
+    {"", "import", state_command_import_maildir, NEED_MADE, 1, 2, MUST_MAILDIR,
+     "--maildir ACCOUNT [DIR]",
+     "after the state was lost: what mailhaul delivered there is not fetched again"},
+    {"", "reset", state_command_reset, NEED_NONE, 0, 0, NO_OPTION, "",
+     "keep a damaged state aside, and begin anew"},
+    {"quarantine", "list", state_command_quarantine_list, NEED_FOUND, 0, UINT32_MAX, NO_OPTION,
      "[ACCOUNT...]", "the letters that could not be delivered"},
-    {"quarantine", "retry", state_command_quarantine_retry, NEED_FOUND, 1, UINT32_MAX, true,
+    {"quarantine", "retry", state_command_quarantine_retry, NEED_FOUND, 1, UINT32_MAX, MAY_ALL,
      "ACCOUNT KEY... | ACCOUNT --all", "the next poll tries to deliver them again"},
-    {"quarantine", "drop", state_command_quarantine_drop, NEED_FOUND, 1, UINT32_MAX, true,
+    {"quarantine", "drop", state_command_quarantine_drop, NEED_FOUND, 1, UINT32_MAX, MAY_ALL,
      "ACCOUNT KEY... | ACCOUNT --all", "remove the letters here; the server keeps them"},
 };
 
@@ -74,21 +82,31 @@ static bool usage(const char *what, const char *word)
 }
 
 /* NULL after it told what is wrong. *names moves behind the words that name it. */
-static const struct subcommand *find(const char *const **names)
+static const struct subcommand *find(const char *const **names, bool maildir)
 {
 	const char *group = "";
+	bool known = false;
 
 	if (!**names)
 		return usage(NULL, ""), NULL;
 	if (!strcmp(**names, "quarantine"))
 		group = *(*names)++;
-	for (size_t i = 0; **names && i < sizeof subcommands / sizeof *subcommands; i++)
-		if (!strcmp(subcommands[i].group, group) && !strcmp(subcommands[i].name, **names)) {
-			(*names)++;
-			return &subcommands[i];
-		}
-	(void)usage(**names ? "there is no such subcommand: " : "which subcommand of ",
-		    **names ? **names : group);
+	for (size_t i = 0; **names && i < sizeof subcommands / sizeof *subcommands; i++) {
+		const struct subcommand *one = &subcommands[i];
+
+		if (strcmp(one->group, group) != 0 || strcmp(one->name, **names) != 0)
+			continue;
+		known = true;
+		if (maildir != (one->option == MUST_MAILDIR))
+			continue;
+		(*names)++;
+		return one;
+	}
+	if (known)
+		(void)usage("--maildir does not belong to ", **names);
+	else
+		(void)usage(**names ? "there is no such subcommand: " : "which subcommand of ",
+			    **names ? **names : group);
 	return NULL;
 }
 
@@ -98,7 +116,7 @@ static bool words_good(const struct subcommand *one, const struct cmd_options *o
 
 	while (options->names[count])
 		count++;
-	if (options->all && !one->all)
+	if (options->all && one->option != MAY_ALL)
 		return usage("--all does not belong to ", one->name);
 	return (count >= one->least && count <= one->most) ||
 	       usage(count < one->least ? "more is wanted behind " : "less is wanted behind ",
@@ -269,7 +287,7 @@ int cmd_state(const struct cmd_options *options, const struct config *config)
 	struct cmd_options behind = *options;
 	struct state_command command = {.options = &behind, .config = config};
 	struct err err = {.kind = ERR_NONE};
-	const struct subcommand *one = find(&behind.names);
+	const struct subcommand *one = find(&behind.names, options->maildir);
 
 	if (!one || !words_good(one, &behind))
 		return err_exit_code(ERR_USAGE);

@@ -233,7 +233,9 @@ static bool take_message(struct importing *importing, const struct transfer_line
 	importing->messages++;
 	if (!importing->in_mailbox)
 		return err_set(err, ERR_STATE, "a message stands in front of the first mailbox");
-	if (importing->imap && (!str_number(key, strlen(key), UINT32_MAX, &uid) || !uid))
+	/* What an import of a Maildir made (validity 0) has no UID. */
+	if (importing->imap && line->validity &&
+	    (!str_number(key, strlen(key), UINT32_MAX, &uid) || !uid))
 		return err_set(err, ERR_STATE, "\"message\" is no UID");
 	if (unfinished(line->row.is)) {
 		importing->left++;

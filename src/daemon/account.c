@@ -182,9 +182,10 @@ static void escape_mailbox(struct buf *out, const char *mailbox)
 	buf_free(&whole);
 }
 
+static const char placeholder[] = "%{mailbox}";
+
 void account_mailbox_path(struct buf *out, const char *maildir, const char *mailbox)
 {
-	static const char placeholder[] = "%{mailbox}";
 	const char *at;
 
 	for (; (at = strstr(maildir, placeholder)); maildir = at + sizeof placeholder - 1) {
@@ -192,6 +193,54 @@ void account_mailbox_path(struct buf *out, const char *maildir, const char *mail
 		escape_mailbox(out, mailbox);
 	}
 	buf_text(out, maildir);
+}
+
+static void unescape(struct buf *out, const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char digits[3] = "";
+
+		if (name[i] == '%' && len - i > 2 && isxdigit((unsigned char)name[i + 1]) &&
+		    isxdigit((unsigned char)name[i + 2])) {
+			memcpy(digits, name + i + 1, 2);
+			buf_append(out, &(char){(char)strtol(digits, NULL, 16)}, 1);
+			i += 2;
+		} else {
+			buf_append(out, name[i] == '.' ? "/" : name + i, 1);
+		}
+	}
+}
+
+/* Whatever is read back counts only if it would be written so. */
+bool account_mailbox_named(struct buf *out, const char *maildir, const char *directory)
+{
+	const char *at = strstr(maildir, placeholder);
+	const char *begins = at;
+	const char *rest;
+	size_t before, after, len = strlen(directory);
+	struct buf name = {0}, form = {0}, again = {0};
+	bool same = false;
+
+	if (!at)
+		return false;
+	while (begins > maildir && begins[-1] != '/')
+		begins--;
+	rest = at + sizeof placeholder - 1;
+	before = (size_t)(at - begins);
+	after = strcspn(rest, "/");
+	if (len > before + after) {
+		unescape(&name, directory + before, len - before - after);
+		buf_append(&form, begins, (size_t)(rest - begins) + after);
+		account_mailbox_path(&again, buf_string(&form), buf_string(&name));
+		same =
+		    strlen(buf_string(&name)) == name.len && !strcmp(buf_string(&again), directory);
+		if (same)
+			buf_append(out, name.data, name.len);
+	}
+	buf_free(&name);
+	buf_free(&form);
+	buf_free(&again);
+	return same;
 }
 
 static struct sink *make_maildir(struct account_shared *shared,

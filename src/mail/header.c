@@ -1,7 +1,7 @@
 /*
  * header: scanning the header of a message (RFC 5322) as it streams by.
  *
- * The scan works octet by octet, but only through the header; it keeps the topmost of five fields,
+ * The scan works octet by octet, but only through the header; it keeps the topmost of six fields,
  * unfolded and trimmed, each up to a cap, and nothing else. A line that is no field (an mbox "From
  * " line, say) is passed over.
  */
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_OCTETS = 16, FIELDS = 5, SENDER_MAX = 254 };
+enum { NAME_MAX_OCTETS = 16, FIELDS = 6, SENDER_MAX = 254 };
 
 enum scan_at {
 	AT_LINE,  /* at the beginning of a line */
@@ -33,13 +33,14 @@ struct header_scan {
 	size_t name_len;
 };
 
-static const char *const names[FIELDS] = {"Message-ID", "Date", "From", "Return-Path", "Subject"};
+static const char *const names[FIELDS] = {"Message-ID",	 "Date",    "From",
+					  "Return-Path", "Subject", "X-Mailhaul-Id"};
 
 static struct buf *field(struct header_scan *scan, size_t i)
 {
 	struct buf *const fields[FIELDS] = {&scan->facts.message_id, &scan->facts.date,
-					    &scan->facts.from, &scan->facts.return_path,
-					    &scan->facts.subject};
+					    &scan->facts.from,	     &scan->facts.return_path,
+					    &scan->facts.subject,    &scan->facts.mailhaul_id};
 
 	return fields[i];
 }

@@ -278,7 +278,8 @@ static bool skip_known_elsewhere(struct collect *collect, struct err *err)
 /* ---- what is known under another numbering ---- */
 
 /* The row moves. One that still waits for the MDA, or was left alone, stays where it is, and its
- * message is never removed under this number. */
+ * message is never removed under this number. One that can only recognise has done so, and could
+ * else take a message that comes later for known. */
 static void move_row(struct collect *collect, uint32_t number, const char *key, const char *id,
 		     uint32_t validity, const struct state_row *known)
 {
@@ -294,7 +295,8 @@ static void move_row(struct collect *collect, uint32_t number, const char *key, 
 	else if (known->is != STATE_OVERSIZE)
 		row.is = STATE_SKIPPED;
 	if (!collect->params.look_only) {
-		if (row.is != STATE_SKIPPED)
+		if (row.is != STATE_SKIPPED ||
+		    (known->is == STATE_SKIPPED && validity == validity_before(collect)))
 			batch_forget(collect_batch(collect), validity, known->key);
 		batch_put(collect_batch(collect), collect->validity, &row);
 	}
@@ -507,9 +509,12 @@ void collect_tell(struct collect *collect)
 
 	if (collect->before && (collect->renumbered || counts->recognised)) {
 		err_set(&err, ERR_NONE,
-			"mailbox %s: of the messages that the server numbered anew %" PRIu64
+			"mailbox %s: of the messages %s %" PRIu64
 			" were recognised and not delivered again, %" PRIu64 " were fetched",
-			collect->params.key.mailbox, counts->recognised, counts->fetched);
+			collect->params.key.mailbox,
+			collect->renumbered ? "that the server numbered anew"
+					    : "that are new on the server",
+			counts->recognised, counts->fetched);
 		collect_problem(collect, &err);
 	}
 	if (counts->left) {

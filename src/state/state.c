@@ -9,6 +9,7 @@
 
 #include "state/state_db.h"
 #include "state/state_files.h"
+#include "util/log.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -50,12 +51,24 @@ static struct state *state_new(const char *directory)
 	return state;
 }
 
+static bool make_files(struct state *state, struct err *err)
+{
+	if (!state_make_files(state->directory, state->path, &state->fresh, err))
+		return false;
+	state->wal = state_may_wal(state->directory);
+	if (!state->wal)
+		log_notice("the state directory %s lies on a network file system, or one by FUSE: "
+			   "the state is written in a way that is slower, and as safe as the locks "
+			   "there are; a local disk is better",
+			   state->directory);
+	return true;
+}
+
 static bool open_file(struct state *state, struct err *err)
 {
 	/* The library's own accounting costs a lock at every allocation. */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	return state_make_files(state->directory, state->path, err) &&
-	       state_db_open(state, &state->writer, err) &&
+	return make_files(state, err) && state_db_open(state, &state->writer, err) &&
 	       state_db_schema(state, state->writer, err) &&
 	       state_db_open(state, &state->reader, err) &&
 	       /* Moving the log into the file is work for the committer's thread alone. */

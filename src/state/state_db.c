@@ -1,10 +1,11 @@
 /*
  * state_db: the schema and its migrations, connections, statements, errors.
  *
- * WAL with synchronous=FULL: a commit is durable when it returns. Every row stands in one of two
- * partial indices: what is not finished, so that a visit of a mailbox with a million delivered
- * messages reads none of them, and what is settled. Two more hold what is gone from the server, to
- * be forgotten, and the few marks that count in a whole account.
+ * WAL with synchronous=FULL, or a rollback journal where the file system is not good for WAL: a
+ * commit is durable when it returns. Every row stands in one of two partial indices: what is not
+ * finished, so that a visit of a mailbox with a million delivered messages reads none of them, and
+ * what is settled. Two more hold what is gone from the server, to be forgotten, and the few marks
+ * that count in a whole account.
  */
 #include "state/state_db.h"
 
@@ -173,10 +174,12 @@ static const char *const statements[STATE_STATEMENTS] = {
 
 bool state_db_damaged(const struct state *state, const char *how, struct err *err)
 {
-	return err_set(err, ERR_STATE,
-		       "the state file %s is damaged (%s). Move it aside, with its -wal and -shm: "
-		       "mailhaul then begins anew and fetches again what still lies on the servers",
-		       state->path, how);
+	return err_set(
+	    err, ERR_STATE,
+	    "the state file %s is damaged (%s). mailhaul state reset keeps it aside; "
+	    "mailhaul then begins anew and fetches again what still lies on the servers, "
+	    "but for what mailhaul state import --maildir finds delivered",
+	    state->path, how);
 }
 
 bool state_db_fail(const struct state *state, sqlite3 *db, struct err *err)
@@ -331,15 +334,21 @@ bool state_db_open(const struct state *state, sqlite3 **db_r, struct err *err)
 	if (sqlite3_db_readonly(*db_r, "main"))
 		return err_sys(err, ERR_STATE, EACCES, "cannot write the state file %s",
 			       state->path);
-	return state_db_execute(state, *db_r,
-				"PRAGMA synchronous = FULL; PRAGMA cache_size = -512;"
+	/* Without WAL a commit is durable once the journal's directory is flushed, too (EXTRA); and
+	 * a large transaction must not lock out the reader before it is committed. */
+	if (!state->wal && !state_db_execute(state, *db_r, "PRAGMA cache_spill = OFF", err))
+		return false;
+	return state_db_execute(
+		   state, *db_r,
+		   state->wal ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = EXTRA", err) &&
+	       state_db_execute(state, *db_r,
+				"PRAGMA cache_size = -512;"
 				"PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF;"
 				"PRAGMA temp_store = MEMORY",
 				err);
 }
 
-/* 0 for a file in which there is nothing yet. A file of someone else is left as it is. */
-static bool read_schema(const struct state *state, sqlite3 *db, int *version_r, struct err *err)
+bool state_db_version(const struct state *state, sqlite3 *db, int *version_r, struct err *err)
 {
 	int application = 0;
 	int tables = 0;
@@ -383,8 +392,11 @@ static bool make_schema(const struct state *state, sqlite3 *db, struct err *err)
 		return false;
 	snprintf(numbers, sizeof numbers, "PRAGMA application_id = %d; PRAGMA user_version = %d",
 		 STATE_APPLICATION, STATE_SCHEMA);
-	ok = read_schema(state, db, &version, err);
+	ok = state_db_version(state, db, &version, err);
 	crash_point("state-migrate");
+	/* What was cut to nothing is not taken for a first start. */
+	if (ok && !version && !state->fresh && state_was_used(state->directory))
+		ok = state_db_damaged(state, "it is empty, though it was used before", err);
 	if (ok && version != STATE_SCHEMA)
 		ok = (version ? migrate(state, db, version, err)
 			      : state_db_execute(state, db, schema, err)) &&
@@ -397,20 +409,30 @@ static bool make_schema(const struct state *state, sqlite3 *db, struct err *err)
 
 /*
  * Read in one transaction, while another process may make it. WAL is a property of the file: it is
- * set only once the file is known to be ours. Two processes that set it at the same time would find
- * each other in the way, for which SQLite does not wait.
+ * set, or taken from a file that was moved to where it is not safe, only once the file is known to
+ * be ours. Two processes that do so at the same time would find each other in the way, for which
+ * SQLite does not wait.
  */
 bool state_db_schema(const struct state *state, sqlite3 *db, struct err *err)
 {
 	int version = 0;
+	int as_wanted = 0;
 	bool ok =
-	    state_db_execute(state, db, "BEGIN", err) && read_schema(state, db, &version, err);
+	    state_db_execute(state, db, "BEGIN", err) &&
+	    state_db_version(state, db, &version, err) &&
+	    pragma_number(state, db,
+			  state->wal ? "SELECT journal_mode = 'wal' FROM pragma_journal_mode"
+				     : "SELECT journal_mode = 'delete' FROM pragma_journal_mode",
+			  &as_wanted, err);
 	int alone = -1;
 
 	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	if (ok && version != STATE_SCHEMA)
+	if (ok && (version != STATE_SCHEMA || !as_wanted))
 		ok = (alone = state_enter_alone(state->directory, err)) >= 0;
-	ok = ok && state_db_execute(state, db, "PRAGMA journal_mode = WAL", err) &&
+	ok = ok &&
+	     state_db_execute(
+		 state, db,
+		 state->wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE", err) &&
 	     (version == STATE_SCHEMA || make_schema(state, db, err));
 	if (alone >= 0)
 		close(alone);

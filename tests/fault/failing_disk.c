@@ -10,6 +10,7 @@
  *	DISK_UNDER=PATH   only where the path begins like this
  *	DISK_NTH=N        the Nth of them, counted over the whole process
  *	DISK_STAYS=1      and all that follow; the first write is then cut short, as on a full disk
+ *	DISK_NETWORK=1    every file system says that it is NFS
  *	DISK_ERRNO=N      how; 0: the file is removed by somebody, and the call goes on
  *
  * What it does for the program goes by system calls, so that it depends on nothing that it covers.
@@ -27,12 +28,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096 };
 
 static const char *top, *list, *kinds, *under;
-static long nth, number, stays;
+static long nth, number, stays, network;
 static atomic_long seen;
 
 static long setting(const char *name)
@@ -51,6 +53,7 @@ __attribute__((constructor)) static void begin(void)
 	nth = setting("DISK_NTH");
 	number = setting("DISK_ERRNO");
 	stays = setting("DISK_STAYS");
+	network = setting("DISK_NETWORK");
 	unsetenv("LD_PRELOAD");
 }
 
@@ -343,4 +346,13 @@ int linkat(int from, const char *name, int to, const char *as, int flags)
 	path_at(to, as, target);
 	return verdict("move", path, target) ? -1
 					     : (int)syscall(SYS_linkat, from, name, to, as, flags);
+}
+
+int statfs(const char *path, struct statfs *fs)
+{
+	int result = (int)syscall(SYS_statfs, path, fs);
+
+	if (!result && network)
+		fs->f_type = 0x6969;
+	return result;
 }

@@ -95,6 +95,34 @@ START_TEST(canonical_names)
 }
 END_TEST
 
+static bool named(const char *maildir, const char *directory, const char *expected)
+{
+	struct buf out = {0};
+	bool found = account_mailbox_named(&out, maildir, directory);
+
+	ck_assert_str_eq(buf_string(&out), found ? expected : "");
+	buf_free(&out);
+	return found;
+}
+
+START_TEST(the_way_back)
+{
+	ck_assert(named("/m/%{mailbox}", "INBOX", "INBOX"));
+	ck_assert(named("/m/%{mailbox}", "Lists.a%2Eb.%C3%BC", "") == false);
+	ck_assert(named("/m/%{mailbox}", "Lists.a%2Eb.\xc3\xbc", "Lists/a.b/\xc3\xbc"));
+	ck_assert(named("%{mailbox}/x", "a..b", "a//b"));
+	ck_assert(named("/m/.%{mailbox}-in/%{mailbox}", ".Lists.users-in", "Lists/users"));
+	ck_assert(!named("/m/.%{mailbox}-in", "Lists-in", ""));
+	ck_assert(!named("/m/.%{mailbox}-in", ".Lists", ""));
+	ck_assert(!named("/m/.%{mailbox}-in", ".-in", ""));
+	ck_assert(!named("/m", "INBOX", ""));
+	for (const char *const *odd = (const char *const[]){"..", ".", "", ".a", "a.", "%2f", "a%",
+							    "a%2", "%41", "%00", "a:b", NULL};
+	     *odd; odd++)
+		ck_assert_msg(!named("/m/%{mailbox}", *odd, ""), "%s", *odd);
+}
+END_TEST
+
 /* A file system ends a name at 255 octets: names that are longer stay apart all the same. */
 START_TEST(long_names)
 {
@@ -173,6 +201,7 @@ int main(void)
 	tcase_add_test(tests, names_are_not_filled_in_twice);
 	tcase_add_test(tests, readable_names_stay);
 	tcase_add_test(tests, canonical_names);
+	tcase_add_test(tests, the_way_back);
 	tcase_add_test(tests, long_names);
 	tcase_add_test(tests, noise_stays_in_one_component_and_apart);
 	suite_add_tcase(suite, tests);

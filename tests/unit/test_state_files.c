@@ -165,7 +165,7 @@ START_TEST(a_damaged_file_is_refused)
 	check_refused("damaged");
 	ck_assert_int_eq(truncate(at("s/state.db"), 700), 0);
 	check_refused("damaged");
-	ck_assert_ptr_nonnull(strstr(err.words, "Move it aside"));
+	ck_assert_ptr_nonnull(strstr(err.words, "mailhaul state reset"));
 	put(at("s/state.db"),
 	    "this was never a database, though it is long enough to be read "
 	    "as the one hundred octets that a database begins with",
