@@ -171,6 +171,7 @@ static bool identity_write(struct maildir *m, int directory, struct err *err)
 			good = err_sys(err, ERR_MAIL, sys, "cannot make %s/%s", m->path,
 				       identity_file);
 	}
+	crash_point("maildir-identified");
 	unlinkat(directory, name, 0);
 	free(name);
 	return good && identity_read(m, directory, err);
@@ -356,6 +357,7 @@ static bool maildir_strays(struct sink *sink, const char *mark,
 
 static bool maildir_discard(struct sink *sink, const char *name, struct err *err)
 {
+	crash_point("maildir-discard");
 	return box_discard(self(sink)->box, name, err);
 }
 

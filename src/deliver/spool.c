@@ -107,7 +107,10 @@ bool spool_strays(struct spool *spool, const char *mark, void (*stray)(void *ctx
 bool spool_discard(struct spool *spool, const char *name, struct err *err)
 {
 	crash_point("spool-discard");
-	return box_discard(spool->box, name, err);
+	if (!box_discard(spool->box, name, err))
+		return false;
+	crash_point("spool-discarded");
+	return true;
 }
 
 bool spool_quarantine(struct spool *spool, const char *name, struct err *err)

@@ -7,6 +7,7 @@
 #include "state/state_files.h"
 
 #include "state/state.h"
+#include "util/crash.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -76,6 +77,7 @@ bool state_make_files(const char *directory, const char *path, struct err *err)
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd >= 0) {
 		close(fd);
+		crash_point("state-made");
 		return flush_directory(directory, err);
 	}
 	if (errno != EEXIST || lstat(path, &st))
