@@ -82,9 +82,11 @@ bool state_make_files(const char *directory, const char *path, struct err *err)
 	}
 	if (errno != EEXIST || lstat(path, &st))
 		return err_sys(err, ERR_STATE, errno, "cannot open the state file %s", path);
-	return S_ISREG(st.st_mode) ||
-	       err_set(err, ERR_STATE, "the state file %s is not a regular file; move it aside",
-		       path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_STATE,
+			       "the state file %s is not a regular file; move it aside", path);
+	/* Whoever made it died before it flushed, or is about to. */
+	return st.st_size || flush_directory(directory, err);
 }
 
 int state_enter_alone(const char *directory, struct err *err)
