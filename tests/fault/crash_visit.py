@@ -88,15 +88,29 @@ class Visit:
         with contextlib.closing(sqlite3.connect(self.home.file("state", "state.db"))) as db:
             db.executescript(OLD_FORM)
 
+    def remembered(self, where):
+        """How many rows, told by a copy: who looks at the state itself moves its log into it. There
+        may be no state yet."""
+        copy = self.home.file("copy")
+        os.makedirs(copy, exist_ok=True)
+        for name in ("state.db", "state.db-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(copy, name))
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(self.home.file("state", name), copy)
+        with contextlib.closing(sqlite3.connect(os.path.join(copy, "state.db"))) as db:
+            with contextlib.suppress(sqlite3.OperationalError):
+                return db.execute("SELECT count(*) FROM message WHERE " + where).fetchone()[0]
+        return 0
+
     def age(self):
-        """A day goes by: what was delivered is due. (There may be no state yet.)"""
+        """Days go by: what was delivered is due."""
         import memory
-        if self.way.keep != "1d" or not os.path.exists(self.home.file("state", "state.db")):
-            return
-        with contextlib.suppress(sqlite3.OperationalError):
-            if memory.change(self.home, "UPDATE message SET taken = taken - ?1, changed = "
-                             "changed - ?1 WHERE state = ?2", 2 * memory.DAY, memory.DELIVERED):
-                self.disk.settle()
+        due = "state = %d AND taken > %d" % (memory.DELIVERED, time.time() - memory.DAY)
+        if self.way.keep == "1d" and self.remembered(due):
+            memory.change(self.home, "UPDATE message SET taken = taken - ?1, changed = "
+                          "changed - ?1 WHERE " + due, 2 * memory.DAY)
+            self.disk.settle()
 
     # ---- runs ------------------------------------------------------------------------------------
 
@@ -134,10 +148,7 @@ class Visit:
 
     def quarantined(self):
         """Letters there, of which the state knows."""
-        import memory
-        if self.way.scene != "picky" or not os.path.exists(self.home.file("state", "state.db")):
-            return 0
-        return memory.count(self.home, "state = 7")
+        return self.way.scene == "picky" and self.remembered("state = 7")
 
     def poll_killed_after(self, seconds, how):
         """Polls, and kills it after so long, unless it ended before."""

@@ -3,8 +3,8 @@
 power_cut.c records what is flushed of the trees that count; here they are made anew, as they would
 be found when the power is back. Without a source of chance nothing survives that was not flushed.
 With one, each thing survives or not, whatever the others do: a name in a directory, the removal of
-one, a move (which may leave both names, never none); and of each file what was flushed, what is
-there now, or a mixture of both by blocks, with zeros where nothing was written yet.
+one, a move (as a whole); and of each file what was flushed, what is there now, or a mixture of both
+by blocks, with zeros where nothing was written yet.
 """
 import os
 import shutil
@@ -99,7 +99,7 @@ class Disk:
             gone, come = sorted(old - new), sorted(new - old)
             kept += [(place, inode) for place in sorted(old & new)]
             if gone and come:
-                kept += [(place, inode) for place in chance.choice((gone, come, gone + come))]
+                kept += [(place, inode) for place in chance.choice((gone, come))]
             else:
                 kept += [(place, inode) for place in gone + come if chance.random() < 0.5]
         chance.shuffle(kept)
