@@ -269,9 +269,9 @@ def table(lines):
                               {"points": set(), "counts": collections.Counter()})
         row["points"] |= set(line["points"])
         row["counts"].update(line["counts"], runs=1, lost=line["lost"], doubled=line["doubled"])
-    form = "%-8s %-6s %-8s %7s %6s %6s %11s %12s %5s %8s"
-    text = [form % ("protocol", "keep", "sink", "points", "runs", "kills", "power cuts",
-                    "connections", "lost", "doubled")]
+    form = "%-8s %-6s %-8s %7s %6s %6s %6s %10s %5s %8s"
+    text = [form % ("protocol", "keep", "sink", "points", "runs", "kills", "cuts",
+                    "cut-lines", "lost", "doubled")]
     for key, row in sorted(rows.items()):
         counts = row["counts"]
         text.append(form % (*key, len(row["points"]), counts["runs"], counts[KILL],
