@@ -63,6 +63,7 @@ COMPILE    = $(CC) $(STANDARD) $(WARNINGS) $(WERROR) $(HARDEN) $(CFLAGS) $(CPPFL
 SOURCES  := $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 ROOMS    := $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
+SHIMS    := $(patsubst tests/fault/%.c,$(BUILD)/fault/%.so,$(wildcard tests/fault/*.c))
 UNITS    := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/test_%,$(sort $(wildcard tests/unit/test_*.c)))
 
 Q   := $(if $(V),,@)
@@ -100,7 +101,8 @@ servers: | $(BUILD)/deps-check
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-.PHONY: demo check units dialogs options e2e fault bench layers crash-build check-build
+# The whole matrix of crashes takes hours; "make check" runs a part of it.
+.PHONY: demo check units dialogs options e2e fault crash bench layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -110,8 +112,12 @@ check: $(BUILD)/deps-build
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py
 
 e2e fault: $(BUILD)/deps-check
-	@$(sub) all crash-build $(BUILD)/fault/failing_disk.so servers
+	@$(sub) all crash-build $(SHIMS) servers
 	@MAILHAUL_BUILD=$(BUILD) $(PYTHON) tests/check.py $@ $(ONLY)
+
+crash: $(BUILD)/deps-check
+	@$(sub) all crash-build $(SHIMS)
+	@MAILHAUL_BUILD=$(BUILD) MAILHAUL_FULL=1 $(PYTHON) tests/fault/crash.py $(ONLY)
 
 bench: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-bench
@@ -123,7 +129,7 @@ layers:
 	@$(PYTHON) tests/layers.py
 
 check-build: all units crash-build replays $(BUILD)/dialog/run_dialog $(BUILD)/options/write_options \
-    $(BUILD)/fault/failing_disk.so servers | $(BUILD)/deps-check
+    $(SHIMS) servers | $(BUILD)/deps-check
 
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
@@ -149,8 +155,9 @@ $(BUILD)/dialog/run_dialog: $(DIALOG) $(wildcard tests/dialog/*.h) $(BUILD)/libr
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(HARDEN_LD) $(LDFLAGS) -o $@ $(DIALOG) $(BUILD)/librooms.a $(PKG_LIBS)
 
-# A disk that fails, to be preloaded; without sanitizers, which would have to come first.
-$(BUILD)/fault/failing_disk.so: tests/fault/failing_disk.c
+# Disks that fail or lose their power, to be preloaded; without sanitizers, which would have to come
+# first.
+$(BUILD)/fault/%.so: tests/fault/%.c tests/fault/covered.h
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(WERROR) -O2 -fPIC -shared -o $@ $<

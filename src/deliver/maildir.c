@@ -171,6 +171,7 @@ static bool identity_write(struct maildir *m, int directory, struct err *err)
 			good = err_sys(err, ERR_MAIL, sys, "cannot make %s/%s", m->path,
 				       identity_file);
 	}
+	crash_point("maildir-identified");
 	unlinkat(directory, name, 0);
 	free(name);
 	return good && identity_read(m, directory, err);
@@ -241,6 +242,21 @@ static bool make_path(const struct maildir *m, int *directory_r, struct err *err
 	return true;
 }
 
+/* What stands here may have been made by a run that died before it flushed: so the Maildir itself
+ * is flushed once by every run, and what is above it before the state is told of the Maildir: a
+ * power cut must not take away one that the state knows. */
+static bool flush_above(struct maildir *m, struct err *err)
+{
+	int directory = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory < 0)
+		return err_sys(err, ERR_MAIL, errno, "cannot open Maildir %s", m->path);
+	m->above_flushed = disk_flush_directory(directory, m->path, err) &&
+			   (*m->known || box_flush_parents(m->path, err));
+	close(directory);
+	return m->above_flushed;
+}
+
 /* Checks, and makes what is missing. */
 static bool prepare(struct maildir *m, enum site site, int *directory, struct err *err)
 {
@@ -257,7 +273,7 @@ static bool prepare(struct maildir *m, enum site site, int *directory, struct er
 		return false;
 	if (!*m->identity && !identity_write(m, *directory, err))
 		return false;
-	return !fresh || disk_flush_directory(*directory, m->path, err);
+	return !fresh || flush_above(m, err);
 }
 
 /* ---- the operations ---- */
@@ -301,30 +317,12 @@ static const char *maildir_identity(const struct sink *sink)
 	return self_const(sink)->identity;
 }
 
-/* What stands here may have been made by a run that died before it flushed: so the Maildir itself
- * is flushed once by every run, and what is above it by the run that is the first to deliver. */
-static bool flush_above(const struct maildir *m, struct err *err)
-{
-	int directory = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool good;
-
-	if (directory < 0)
-		return err_sys(err, ERR_MAIL, errno, "cannot open Maildir %s", m->path);
-	good = disk_flush_directory(directory, m->path, err);
-	close(directory);
-	return good && (*m->known || box_flush_parents(m->path, err));
-}
-
 static bool maildir_flush(struct sink *sink, struct err *err)
 {
 	struct maildir *m = self(sink);
 
 	crash_point("maildir-flush");
-	if (!box_flush(m->box, err))
-		return false;
-	if (!m->above_flushed)
-		m->above_flushed = flush_above(m, err);
-	return m->above_flushed;
+	return box_flush(m->box, err) && (m->above_flushed || flush_above(m, err));
 }
 
 static bool maildir_place(struct sink *sink, const char *name, struct err *err)
@@ -359,6 +357,7 @@ static bool maildir_strays(struct sink *sink, const char *mark,
 
 static bool maildir_discard(struct sink *sink, const char *name, struct err *err)
 {
+	crash_point("maildir-discard");
 	return box_discard(self(sink)->box, name, err);
 }
 

@@ -442,6 +442,7 @@ static void mda_hand(struct sink *sink, const struct sink_letter *letter, sink_d
 					      .on_end = child_ended,
 					      .ctx = mda,
 					  });
+	crash_point("mda-started");
 	free_words(argv);
 }
 

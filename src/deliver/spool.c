@@ -107,7 +107,10 @@ bool spool_strays(struct spool *spool, const char *mark, void (*stray)(void *ctx
 bool spool_discard(struct spool *spool, const char *name, struct err *err)
 {
 	crash_point("spool-discard");
-	return box_discard(spool->box, name, err);
+	if (!box_discard(spool->box, name, err))
+		return false;
+	crash_point("spool-discarded");
+	return true;
 }
 
 bool spool_quarantine(struct spool *spool, const char *name, struct err *err)
@@ -130,7 +133,8 @@ bool spool_take_back(struct spool *spool, const char *name, struct err *err)
 	if (!box_take_back(spool->box, name, err))
 		return false;
 	crash_point("spool-taken-back");
-	return box_settle(spool->box, err);
+	/* The directory that it came into before the one that it left. */
+	return box_flush(spool->box, err) && box_settle(spool->box, err);
 }
 
 bool spool_drop(struct spool *spool, const char *name, struct err *err)

@@ -10,6 +10,7 @@
  */
 #include "io/disk.h"
 
+#include "util/crash.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -186,24 +187,30 @@ void disk_free(struct disk **disk_p)
 
 bool disk_flush_file(int fd, const char *path, struct err *err)
 {
+	crash_point("disk-flush-file");
 	if (fsync(fd) < 0)
 		return err_sys(err, ERR_MAIL, errno, "cannot flush %s to the disk", path);
+	crash_point("disk-flushed-file");
 	return true;
 }
 
 bool disk_flush_directory(int fd, const char *path, struct err *err)
 {
+	crash_point("disk-flush-directory");
 	if (fsync(fd) < 0)
 		return err_sys(err, ERR_MAIL, errno, "cannot flush the directory %s to the disk",
 			       path);
+	crash_point("disk-flushed-directory");
 	return true;
 }
 
 bool disk_flush_filesystem(int fd, const char *path, struct err *err)
 {
+	crash_point("disk-flush-filesystem");
 	if (syncfs(fd) < 0)
 		return err_sys(err, ERR_MAIL, errno,
 			       "cannot flush the file system of %s to the disk", path);
+	crash_point("disk-flushed-filesystem");
 	return true;
 }
 

@@ -378,6 +378,8 @@ static void dispatch(struct session *session, enum source_what what, const struc
 	if (what != SOURCE_BEGIN && what != SOURCE_CHUNK && what != SOURCE_NOTICE &&
 	    (what != SOURCE_REFUSED || ev->number))
 		session->moved = true;
+	if (what == SOURCE_DONE)
+		crash_point("session-answered");
 	if (on[what])
 		on[what](session, ev);
 	else if (what == SOURCE_DONE && ev->verb == SOURCE_VERB_AUTH)
@@ -431,9 +433,12 @@ static void pump(struct session *session)
 		lose(session, source_err(session->source));
 		return;
 	}
-	if (source_out(session->source)->len)
+	if (source_out(session->source)->len) {
+		crash_point("session-send");
 		conn_write(session->conn, source_out(session->source),
 			   source_out_secret(session->source));
+		crash_point("session-sent");
+	}
 	session->held = !session->handshaking && (held || what == SOURCE_NEED_VERB);
 	session->moved = session->moved || session->held;
 	conn_pause(session->conn, session->held);

@@ -9,6 +9,7 @@
 
 #include "state/state_db.h"
 #include "state/state_files.h"
+#include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -209,6 +210,7 @@ bool state_mailbox(struct state *state, const struct state_key *key,
 	if (found)
 		return true;
 	account.mailbox = NULL;
+	crash_point("state-mailbox");
 	if (!state_db_execute(state, state->reader, "BEGIN IMMEDIATE", err))
 		return false;
 	if (!state_db_keyed(state, STATE_ADD_ACCOUNT, &account, err) ||
@@ -220,6 +222,7 @@ bool state_mailbox(struct state *state, const struct state_key *key,
 		(void)sqlite3_exec(state->reader, "ROLLBACK", NULL, NULL, NULL);
 		return false;
 	}
+	crash_point("state-mailbox-made");
 	return found || err_set(err, ERR_STATE, "the state file %s lost a mailbox", state->path);
 }
 

@@ -401,9 +401,11 @@ static bool make_schema(const struct state *state, sqlite3 *db, struct err *err)
 		ok = (version ? migrate(state, db, version, err)
 			      : state_db_execute(state, db, schema, err)) &&
 		     state_db_execute(state, db, numbers, err);
+	crash_point("state-migrate-commit");
 	ok = ok && state_db_execute(state, db, "COMMIT", err);
 	if (!ok)
 		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	crash_point("state-migrated");
 	return ok;
 }
 

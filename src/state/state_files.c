@@ -7,6 +7,7 @@
 #include "state/state_files.h"
 
 #include "state/state.h"
+#include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -99,13 +100,16 @@ bool state_make_files(const char *directory, const char *path, bool *made_r, str
 			log_warning("the state file %s is missing, though it was there before: "
 				    "mailhaul begins anew",
 				    path);
+		crash_point("state-made");
 		return flush_directory(directory, err);
 	}
 	if (errno != EEXIST || lstat(path, &st))
 		return err_sys(err, ERR_STATE, errno, "cannot open the state file %s", path);
-	return S_ISREG(st.st_mode) ||
-	       err_set(err, ERR_STATE, "the state file %s is not a regular file; move it aside",
-		       path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_STATE,
+			       "the state file %s is not a regular file; move it aside", path);
+	/* Whoever made it died before it flushed, or is about to. */
+	return st.st_size || flush_directory(directory, err);
 }
 
 bool state_wants_wal(uint32_t type)

@@ -181,9 +181,9 @@ def interrupt_on_term():
     signal.signal(signal.SIGHUP, interrupt)
 
 
-def main(name, make_cases, at_once):
+def main(name, make_cases, at_once, after=None):
     """What a script does whose cases are made from a matrix: makes them once there is a laboratory,
-    and runs those that its arguments choose."""
+    runs those that its arguments choose, and then after(lab)."""
     from lab import Lab
     from program import Home
     interrupt_on_term()
@@ -195,4 +195,6 @@ def main(name, make_cases, at_once):
             sys.exit(1)
         good = run(lab, lambda lab, one: Home(lab, lab.file(
             "homes", "%s-%d" % (name, CASES.index(one)))), sys.argv[1:], at_once)
+        if after:
+            after(lab)
     sys.exit(0 if good else 1)

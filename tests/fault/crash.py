@@ -1,222 +1,227 @@
 #!/usr/bin/python3
-"""Kills mailhaul and counts: nothing lost, nothing doubled in the Maildir, nothing removed from a
-server that was not delivered; an MDA may see the one letter again that was in its hands.
+"""Kills mailhaul, or cuts its power, and counts: nothing lost, nothing doubled in the Maildir, nothing
+removed from a server that was not delivered; an MDA may see the one letter again that was in its
+hands, and the log says so.
 
 The test build dies at named points (include/util/crash.h): each that a visit passes, at its first,
-middle and last visit, and once more while it recovers from that. Then it is killed at random
-moments. crash.py [WORD...] runs the cases whose names hold one of the words.
+middle and last visit, and every time where a command is sent or answered; and once more while it
+recovers from that. At each, only the process dies; or the power is cut, too, and what was not flushed
+is gone (power_cut.c), or what chance will have of it. Then two deaths in a row at each pair of
+points, deaths at random moments, and connections that are cut at random octets.
+
+crash.py [WORD...] runs the cases whose names hold one of the words. A part of them is run, all with
+MAILHAUL_FULL=1. At the end stands the table of what was run.
 """
 import collections
-import contextlib
+import json
 import os
 import random
-import shutil
-import signal
-import sqlite3
-import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 sys.dont_write_bytecode = True
 
 import user  # noqa: E402
+from crash_visit import CUT, KILL, MIX, Visit, Way, accounted, label, table  # noqa: E402
 
-RANDOM_KILLS = {"maildir": 11, "mda": 3}  # for each protocol and keep
-RANDOM_KILLS_MORE = 3  # for each of the ways that are added below
+FULL = bool(os.environ.get("MAILHAUL_FULL"))
 SEED = 20_201
-MDA = 'f=$(mktemp "$HOME/part/XXXXXX") && cat >"$f" && mv "$f" "$HOME/got/"\n'
 
-# anew: half of the mail was delivered, then the server numbers its messages anew.
-Way = collections.namedtuple("Way", "protocol keep delivery anew")
-USUAL = [Way(protocol, keep, delivery, False) for protocol in ("imap", "pop3")
-         for keep in (True, False) for delivery in ("maildir", "mda")]
-WAYS = USUAL + [Way("imap", "1d", "maildir", False), Way("pop3", "1d", "maildir", False),
-                Way("imap", False, "maildir", True), Way("pop3", True, "maildir", True)]
+USUAL = [Way(protocol, keep, delivery, "") for protocol in ("imap", "pop3")
+         for keep in (True, False, "1d") for delivery in ("maildir", "mda")]
+WAYS = USUAL + [Way("imap", False, "maildir", "anew"), Way("pop3", True, "maildir", "anew"),
+                Way("imap", False, "maildir", "old"), Way("pop3", True, "mda", "old"),
+                Way("imap", False, "mda", "picky"), Way("pop3", "1d", "mda", "picky"),
+                Way("imap", False, "maildir", "many"), Way("pop3", True, "mda", "many")]
+EACH_TIME = ("session-send", "session-sent", "session-answered")
 
+# Messages in a mailbox: for one death at a point, for two, for the scene "many", and for a death at a
+# random moment.
+FEW, FEWER, SOME, MANY = 12, 4, 36, 400
 
-def label(way):
-    return "%s, keep: %s, %s%s" % (way.protocol, str(way.keep).lower(), way.delivery,
-                                   ", anew" if way.anew else "")
+# What follows the first death of a pair, and the second.
+PAIRS = ((KILL, KILL), (KILL, CUT), (CUT, CUT), (MIX, MIX))
 
+RANDOM_DEATHS, CUT_CONNECTIONS = 10, 15  # for each way, and each KIND of death
+KINDS = (KILL, CUT, MIX)
 
-class Visit:
-    """One mailbox, one configuration, and what became of its messages."""
-
-    def __init__(self, lab, home, way, count):
-        import messages
-        import program
-        self.lab, self.home, self.way, self.killed = lab, home, way, 0
-        home.binary = program.CRASH_BINARY
-        self.user = os.path.basename(home.path)
-        self.mail = messages.sample(count)
-        lab.fill(self.user, self.mail[:count // 2] if way.anew else self.mail)
-        for name in ("part", "got"):
-            os.makedirs(home.file(name), exist_ok=True)
-        deliver = {"maildir": home.file("Maildir")} if way.delivery == "maildir" else \
-            {"mda": [home.script("mda", MDA)]}
-        self.configure(True if way.anew else way.keep, deliver)
-        if way.anew:
-            self.number_anew(count, deliver)
-
-    def configure(self, keep, deliver):
-        self.home.configure({"box": self.home.account(self.user, self.way.protocol, keep=keep,
-                                                      auth="plain", deliver=deliver)})
-
-    def number_anew(self, count, deliver):
-        """UIDVALIDITY is the second in which Dovecot made the mailbox; UIDLs hold it, too."""
-        assert self.poll().code == 0
-        time.sleep(1.01)
-        path = self.lab.mailbox(self.user)
-        for name in os.listdir(path):
-            if name.startswith("dovecot"):
-                os.remove(os.path.join(path, name))
-        self.lab.fill(self.user, self.mail[count // 2:])
-        self.configure(self.way.keep, deliver)
-
-    def age(self):
-        """A day goes by: what was delivered is due. (There may be no state yet.)"""
-        import memory
-        if self.way.keep != "1d" or not os.path.exists(self.home.file("state", "state.db")):
-            return
-        with contextlib.suppress(sqlite3.OperationalError):
-            memory.change(self.home, "UPDATE message SET taken = taken - ?1, changed = "
-                          "changed - ?1 WHERE state = ?2", 2 * memory.DAY, memory.DELIVERED)
-
-    def poll(self, point=None, listing=None):
-        env = {}
-        self.age()
-        if point:
-            env["MAILHAUL_CRASH"] = point
-        if listing:
-            env["MAILHAUL_CRASH_LIST"] = listing
-        result = self.home.run("poll", "box", env=env)
-        if result.code == -signal.SIGKILL:
-            self.killed += 1
-            self.check_nothing_lost()
-        return result
-
-    def poll_killed_after(self, seconds):
-        """Polls, and kills it after so long, unless it ended before."""
-        self.age()
-        process = self.home.start("poll", "box", stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
-        if process.poll() is None:
-            process.kill()
-            self.killed += 1
-        process.wait()
-        self.check_nothing_lost()
-
-    def arrived(self):
-        from program import Letter, read_maildir
-        if self.way.delivery == "maildir":
-            return read_maildir(self.home.file("Maildir"))
-        got = self.home.file("got")
-        return [Letter(os.path.join(got, name)) for name in os.listdir(got)]
-
-    def check_nothing_lost(self):
-        """Right after a death: what is not on the server any more must have arrived."""
-        on_server = {int(name.split(".M")[1].split(".")[0])
-                     for name in self.lab.left(self.user)}
-        bodies = {letter.message for letter in self.arrived()}
-        for one in self.mail:
-            assert one.number in on_server or one.raw in bodies, \
-                "message %d is neither on the server nor here" % one.number
-        if self.way.keep is True:
-            assert len(on_server) == len(self.mail), "keep: true removed mail"
-
-    def finish(self):
-        """Undisturbed, everything must have arrived."""
-        from program import compare, unfinished
-        for _ in range(3 if self.way.keep == "1d" else 2):
-            result = self.poll()
-            assert result.code == 0, "after %d kills: %r" % (self.killed, result)
-        time.sleep(0.05)
-        compare(self.mail, self.arrived(),
-                doubled=self.killed if self.way.delivery == "mda" else 0)
-        if self.way.keep is not True:
-            assert not self.lab.left(self.user), "left on the server: %d" % len(
-                self.lab.left(self.user))
-        if self.way.delivery == "maildir":
-            assert not unfinished(self.home.file("Maildir")), "letters were left in tmp/"
-        shutil.rmtree(self.home.path)
-        self.lab.empty(self.user)
+# How many cases of each sort "make check" runs.
+SAMPLE = {"point": 170, "pair": 12, "random": 24, "connection": 20}
+PAIRS_SAMPLE = 5  # of the second points of a pair's case
 
 
-FEW, MANY = 12, 400
+def count_of(way, usual):
+    """Few messages that are numbered anew are not taken for that where the protocol is POP3."""
+    return {"many": SOME, "anew": FEW}.get(way.scene, usual)
+
+
+def new_visit(lab, name, way, count, seed=0):
+    import program
+    return Visit(lab, program.Home(lab, lab.file("homes", name)), way, count, seed)
 
 
 def points_of(lab, way):
-    """How often an undisturbed visit, or the one after it, passes each point."""
-    import program
-    home = program.Home(lab, lab.file("homes", "list-%d" % WAYS.index(way)))
-    visit = Visit(lab, home, way, FEW)
+    """How often the runs of undisturbed visits pass each point."""
+    visit = new_visit(lab, "list-%d" % WAYS.index(way), way, count_of(way, FEW))
     counts = collections.Counter()
     for number in range(2):
-        listing = home.file("points-%d" % number)
-        result = visit.poll(listing=listing)
-        assert result.code == 0, "without any crash: %r" % result
+        listing = visit.home.file("points-%d" % number)
+        assert not visit.poll(listing=listing)
         with open(listing) as file:
             counts |= collections.Counter(file.read().split())
     visit.finish()
     return counts
 
 
-def crash(lab, home, way, point):
-    visit = Visit(lab, home, way, FEW)
-    for _ in range(3):
-        if visit.poll(point).code == -signal.SIGKILL:
-            break
-    # How many batches there are depends on the clock, so a later visit may not come again.
-    assert visit.killed or not point.endswith(":1"), "it did not die at %s" % point
-    visit.poll(point.split(":")[0])
+def die_at(visit, point, how):
+    """Some points are passed by a later visit only."""
+    return any(visit.poll(point, how=how) for _ in range(3))
+
+
+def at_point(lab, home, way, point, how):
+    with accounted(Visit(lab, home, way, count_of(way, FEW), point),
+                   [point.split(":")[0]]) as visit:
+        # How many batches there are depends on the clock, so a later visit may not come again.
+        assert die_at(visit, point, how) or not point.endswith(":1"), "it did not die at " + point
+        visit.poll(point.split(":")[0], how=how)
+
+
+def at_pairs(lab, way, first, seconds, number):
+    """Two deaths in a row: at the first point, and at each of the others in the run after that."""
+    for at, second in enumerate(seconds):
+        ways = PAIRS if FULL else (PAIRS[(number + at) % len(PAIRS)],)
+        for how in ways:
+            visit = new_visit(lab, "pair-%d-%d-%d" % (number, at, ways.index(how)), way,
+                              count_of(way, FEWER), "%s %s" % (first, second))
+            try:
+                with accounted(visit, [first, second]):
+                    die_at(visit, first, how[0])
+                    visit.poll(second, how=how[1])
+            except AssertionError as error:
+                raise AssertionError("%s, then %s at %s: %s" % (*how, second, error)) from error
+
+
+def at_random(lab, home, way, number, how, seconds):
+    chance = random.Random("%s %s %d" % (SEED, label(way), number))
+    with accounted(Visit(lab, home, way, MANY, number)) as visit:
+        for _ in range(chance.randint(1, 3)):
+            visit.poll_killed_after(chance.uniform(0, seconds), how)
+
+
+def connection_cut(lab, home, way, number, octets):
+    from cutter import Cutter
+    from lab import HOST
+    chance = random.Random("%s %s %d" % (SEED, label(way), number))
+    with accounted(Visit(lab, home, way, count_of(way, FEW), number)) as visit:
+        for _ in range(2):
+            with Cutter(HOST, lab.ports[way.protocol], chance.randint(1, octets)) as cutter:
+                visit.poll_through(cutter)
+
+
+def measure(lab, way):
+    """Seconds that a poll of MANY takes, and octets that a poll of a few exchanges."""
+    from cutter import Cutter
+    from lab import HOST
+    import time
+    number = WAYS.index(way)
+    visit = new_visit(lab, "time-%d" % number, way, MANY)
+    began = time.monotonic()
+    visit.poll(how=KILL)
+    seconds = time.monotonic() - began
     visit.finish()
-
-
-def random_kill(lab, home, way, number, seconds):
-    rnd = random.Random(SEED + 1000 * WAYS.index(way) + number)
-    visit = Visit(lab, home, way, MANY)
-    for _ in range(rnd.randint(1, 3)):
-        visit.poll_killed_after(rnd.uniform(0, seconds))
+    visit = new_visit(lab, "octets-%d" % number, way, count_of(way, FEW))
+    with Cutter(HOST, lab.ports[way.protocol]) as cutter:
+        assert visit.poll_through(cutter).code == 0
     visit.finish()
+    return seconds, cutter.passed
 
 
-def how_long(lab, way):
-    import program
-    home = program.Home(lab, lab.file("homes", "time-%d" % WAYS.index(way)))
-    visit = Visit(lab, home, way, MANY)
-    result = visit.poll()
-    assert result.code == 0, "without any crash: %r" % result
-    visit.finish()
-    return result.seconds
+# ---- cases ---------------------------------------------------------------------------------------
+
+
+def visits_of(point, visits):
+    if point in EACH_TIME:
+        return range(1, visits + 1)
+    return sorted({1, (visits + 1) // 2, visits})
+
+
+def point_cases(points):
+    for way, counts in points.items():
+        for point, visits in sorted(counts.items()):
+            for visit in visits_of(point, visits) if way in USUAL else (1,):
+                where = "%s:%d" % (point, visit)
+                for how in KINDS:
+                    yield ("%s %s at %s" % (how, label(way), where), 120,
+                           lambda lab, home, w=way, p=where, h=how: at_point(lab, home, w, p, h))
+
+
+def pair_cases(points):
+    number = 0
+    for way, counts in points.items():
+        for first in sorted(counts):
+            number += 1
+            seconds = sorted(counts)
+            if not FULL:
+                seconds = random.Random(number).sample(seconds, PAIRS_SAMPLE)
+            yield ("pairs %s at %s" % (label(way), first), 3600,
+                   lambda lab, home, w=way, f=first, s=seconds, n=number:
+                   at_pairs(lab, w, f, s, n))
+
+
+def random_cases(measured):
+    for number in range(RANDOM_DEATHS):
+        for way in WAYS:
+            for how in KINDS:
+                seconds = measured[way.protocol, way.delivery][0]
+                if way.scene in ("", "anew"):
+                    yield ("random %s %s, %d" % (how, label(way), number + 1), 180,
+                           lambda lab, home, w=way, n=number, h=how, s=seconds:
+                           at_random(lab, home, w, n, h, s))
+
+
+def connection_cases(measured):
+    for number in range(CUT_CONNECTIONS):
+        for way in WAYS:
+            octets = measured[way.protocol, way.delivery][1]
+            yield ("connection cut %s, %d" % (label(way), number + 1), 180,
+                   lambda lab, home, w=way, n=number, o=octets:
+                   connection_cut(lab, home, w, n, o))
+
+
+def sample(sort, cases):
+    """So many of them, spread over all."""
+    cases = list(cases)
+    if FULL or len(cases) <= SAMPLE[sort]:
+        return cases
+    return [cases[at * len(cases) // SAMPLE[sort]] for at in range(SAMPLE[sort])]
 
 
 def make_cases(lab):
     import runner
-    for way in WAYS:
-        counts = points_of(lab, way)
-        assert counts, "the test build passes no crash point"
-        for point, visits in sorted(counts.items()):
-            for visit in sorted({1, (visits + 1) // 2, visits} if way in USUAL else {1}):
-                where = "%s:%d" % (point, visit)
-                runner.CASES.append(runner.Case(
-                    "crash %s at %s" % (label(way), where),
-                    lambda lab, home, w=way, p=where: crash(lab, home, w, p), 90))
-    for way in WAYS:
-        seconds = how_long(lab, way)
-        for number in range(RANDOM_KILLS[way.delivery] if way in USUAL else RANDOM_KILLS_MORE):
-            runner.CASES.append(runner.Case(
-                "random kill %s, %d" % (label(way), number + 1),
-                lambda lab, home, w=way, n=number, s=seconds: random_kill(lab, home, w, n, s),
-                120))
+    points = {way: points_of(lab, way) for way in WAYS}
+    assert all(points.values()), "the test build passes no crash point"
+    measured = {(way.protocol, way.delivery): measure(lab, way) for way in USUAL
+                if way.keep is False}
+    for sort, cases in (("point", point_cases(points)), ("pair", pair_cases(points)),
+                        ("random", random_cases(measured)),
+                        ("connection", connection_cases(measured))):
+        runner.CASES += [runner.Case(name, run, deadline)
+                         for name, deadline, run in sample(sort, cases)]
+
+
+def print_table(lab):
+    try:
+        with open(lab.file("table")) as file:
+            print(table(map(json.loads, file)))
+    except FileNotFoundError:
+        pass
 
 
 def main():
     user.continue_unprivileged()
     import runner
-    runner.main("crash", make_cases, at_once=3)
+    runner.main("crash", make_cases, at_once=3, after=print_table)
 
 
 if __name__ == "__main__":

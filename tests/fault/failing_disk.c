@@ -16,6 +16,8 @@
  * What it does for the program goes by system calls, so that it depends on nothing that it covers.
  * Programs that are started by the program know nothing of it.
  */
+#include "covered.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -30,8 +32,6 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-enum { PATH_SIZE = 4096 };
 
 static const char *top, *list, *kinds, *under;
 static long nth, number, stays, network;
@@ -58,33 +58,6 @@ __attribute__((constructor)) static void begin(void)
 }
 
 /* ---- what is called, and where ---- */
-
-static void path_of(int fd, char *out)
-{
-	char link[64];
-	ssize_t len;
-
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	len = syscall(SYS_readlinkat, AT_FDCWD, link, out, PATH_SIZE - 1);
-	out[len < 0 ? 0 : len] = '\0';
-}
-
-static void path_at(int fd, const char *name, char *out)
-{
-	size_t len = 0;
-
-	if (*name != '/' && fd != AT_FDCWD) {
-		path_of(fd, out);
-		len = strlen(out);
-		out[len++] = '/';
-	}
-	snprintf(out + len, PATH_SIZE - len, "%s", name);
-}
-
-static bool begins(const char *path, const char *with)
-{
-	return with && strncmp(path, with, strlen(with)) == 0;
-}
 
 static bool has_kind(const char *kind)
 {
