@@ -74,10 +74,17 @@ struct batch *collect_batch(struct collect *collect)
 	return collect->batch;
 }
 
-/* All is fetched, durable and handed over: the source may go on. */
+/* Nothing is with the disk or the MDA. */
+static bool at_rest(const struct collect *collect)
+{
+	return !collect->commits && !(collect->hand && hand_busy(collect->hand));
+}
+
+/* All is fetched, durable and handed over: the source may go on. A step that is still to be told of
+ * does not matter: it tells of this, too, and nobody would look again after it. */
 static void look_whether_settled(struct collect *collect)
 {
-	if (collect->at != COLLECT_SETTLING || !collect_idle(collect))
+	if (collect->at != COLLECT_SETTLING || !at_rest(collect))
 		return;
 	/* The account's next mailbox must see what was delivered here. */
 	if (collect->shared_ids && collect->batch && !batch_empty(collect->batch)) {
@@ -303,8 +310,7 @@ bool collect_full(const struct collect *collect)
 
 bool collect_idle(const struct collect *collect)
 {
-	return !collect->commits && !collect->stepping &&
-	       !(collect->hand && hand_busy(collect->hand));
+	return at_rest(collect) && !collect->stepping;
 }
 
 void collect_close(struct collect *collect, bool hasten)

@@ -76,10 +76,17 @@ static void on_problem(void *ctx, const struct err *problem)
 	told = *problem;
 }
 
+static void (*at_first_delivery)(void *ctx);
+
 static void on_progress(void *ctx)
 {
-	(void)ctx;
+	void (*first)(void *ctx) = at_first_delivery;
+
 	progress++;
+	if (!first || !collect_counts(collect)->delivered)
+		return;
+	at_first_delivery = NULL;
+	loop_defer(loop, first, ctx);
 }
 
 static void begin_as(struct collect_params how)
@@ -249,6 +256,28 @@ START_TEST(fetched_delivered_removed)
 	say_done(SOURCE_VERB_REMOVE, false);
 	ck_assert_int_eq(collect_at(collect), COLLECT_DONE);
 	loop_run(loop);
+}
+END_TEST
+
+static void all_was_sent(void *ctx)
+{
+	(void)ctx;
+	say_done(SOURCE_VERB_FETCH, false);
+}
+
+/* The last answer comes when the disk is done with all, and the collect has not told that yet. */
+START_TEST(disk_and_server_are_done_at_once)
+{
+	enum { MANY = 2000 }; /* fill a batch */
+
+	begin(false, false);
+	list(MANY);
+	at_first_delivery = all_was_sent;
+	for (uint32_t i = 1; i <= MANY; i++)
+		send(i);
+	loop_run(loop);
+	ck_assert_ptr_null(at_first_delivery);
+	ck_assert_int_eq(collect_at(collect), COLLECT_SETTLED);
 }
 END_TEST
 
@@ -756,6 +785,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, fetched_delivered_removed);
+	tcase_add_test(tests, disk_and_server_are_done_at_once);
 	tcase_add_test(tests, a_failure_stays_a_failure);
 	tcase_add_test(tests, a_mailbox_that_is_refused_is_done);
 	tcase_add_test(tests, test_counts_what_a_visit_would_remove);
