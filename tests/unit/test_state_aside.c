@@ -122,7 +122,7 @@ START_TEST(zeroed_pages)
 	struct stat st;
 
 	ck_assert_int_eq(stat(at("s/state.db"), &st), 0);
-	write_at(at("s/state.db"), 14L * PAGE, 0, (size_t)st.st_size - 14 * PAGE);
+	write_at(at("s/state.db"), 14L * PAGE, 0, (size_t)(st.st_size - 14L * PAGE));
 	check_damage();
 }
 END_TEST
@@ -136,7 +136,7 @@ END_TEST
 
 START_TEST(noise)
 {
-	write_at(at("s/state.db"), 0, 'x', 3 * PAGE);
+	write_at(at("s/state.db"), 0, 'x', (size_t)3 * PAGE);
 	check_damage();
 }
 END_TEST
@@ -165,7 +165,7 @@ START_TEST(a_log_of_noise)
 	struct look_up look = {.key = "7"};
 
 	put(at("s/state.db-wal"), "noise", 0600);
-	write_at(at("s/state.db-wal"), 5, 'x', 3 * PAGE);
+	write_at(at("s/state.db-wal"), 5, 'x', (size_t)3 * PAGE);
 	ck_fails(state_set_aside(at("s"), &as, &err), ERR_USAGE, "not damaged");
 	ck_good((state = state_open(at("s"), &err)) != NULL);
 	ck_good(state_find(state, box.id, 1, 1, look_up_key, look_up_known, &look, &err));
