@@ -28,7 +28,8 @@ void veil_hide_response(struct veil **veil, const char *base64);
 /* Forgets and wipes what *veil hid, and clears it. */
 void veil_lift(struct veil **veil);
 
-/* Appends the octets to out, with <cut> in the place of all that any veil hides. */
+/* Appends the octets to out, with <cut> in the place of all that any veil hides. bytes may be NULL
+ * where len is 0. */
 void veil_cut(struct buf *out, const void *bytes, size_t len);
 
 #endif

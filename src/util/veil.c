@@ -217,7 +217,7 @@ static size_t hidden(const char *at, size_t left)
 
 void veil_cut(struct buf *out, const void *bytes, size_t len)
 {
-	const char *at = bytes;
+	const char *at = len ? bytes : "";
 	const char *end = at + len;
 	const char *kept = at;
 
