@@ -195,8 +195,8 @@ static bool set_duration(const struct option *option, uint64_t *at, const char *
 
 	if (text[strspn(text, STR_DIGITS)] == 0)
 		return err_set(err, ERR_CONFIG,
-			       "%s needs a unit (s, m, h or d): did you mean %.40ss?", option->name,
-			       text);
+			       "%s needs a unit (s, m, h or d): did you mean %.40s%c?",
+			       option->name, text, option->type == OPTION_KEEP ? 'd' : 's');
 	if (!duration(text, &number, &unit))
 		return err_set(err, ERR_CONFIG,
 			       "%s must be a whole number with a unit (s, m, h or d), as 30s or "

@@ -423,7 +423,7 @@ START_TEST(wrong_types)
 		   "10: tls must be starttls, implicit, or a mapping, not a list");
 	line_fails("keep: 'true'", "11: keep must be true or false, or a duration, without quotes");
 	line_fails("keep: yes", "11: keep must be true, false, or a duration, as 30d, not \"yes\"");
-	line_fails("keep: 30", "11: keep needs a unit (s, m, h or d): did you mean 30s?");
+	line_fails("keep: 30", "11: keep needs a unit (s, m, h or d): did you mean 30d?");
 	line_fails("keep: 30x", "11: keep must be true, false, or a duration, as 30d, not \"30x\"");
 	line_fails("keep: 59s", "11: keep must be from 1m to 3650d, not \"59s\"");
 	line_fails("keep: 3651d", "11: keep must be from 1m to 3650d, not \"3651d\"");
@@ -1101,7 +1101,7 @@ START_TEST(all_mistakes_in_one_run_in_order)
 	      "8:18: max_connections must be a whole number from 1 to 10000, not \"0\"\n"
 	      "10:12: timeout must be a whole number with a unit (s, m, h or d), as 30s or 5m, not "
 	      "\"x\"\n"
-	      "late.yaml:4:7: keep needs a unit (s, m, h or d): did you mean 1s?\n");
+	      "late.yaml:4:7: keep needs a unit (s, m, h or d): did you mean 1d?\n");
 }
 END_TEST
 
