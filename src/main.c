@@ -153,7 +153,9 @@ static int run(const struct command *command, struct cmd_options *options)
 	return code;
 }
 
-int main(int argc, char **argv)
+/* Takes what stands in front of the command. False: there is nothing more to do, code_r tells why.
+ */
+static bool read_options(int argc, char **argv, struct cmd_options *options, int *code_r)
 {
 	enum {
 		OPTION_JSON = 256,
@@ -173,51 +175,63 @@ int main(int argc, char **argv)
 					      {"help", no_argument, NULL, OPTION_HELP},
 					      {"version", no_argument, NULL, OPTION_VERSION},
 					      {NULL, 0, NULL, 0}};
-	struct cmd_options options = {.file = NULL};
-	const struct command *command;
-	char *file = NULL;
 	int option;
-	int code;
 
-	setlocale(LC_CTYPE, "");
-	harden();
 	opterr = 0;
+	*code_r = 0;
 	while ((option = getopt_long(argc, argv, ":c:qvh", longs, NULL)) != -1) {
 		switch (option) {
 		case 'c':
-			options.file = optarg;
+			options->file = optarg;
 			break;
 		case 'q':
-			options.quiet = true;
+			options->quiet = true;
 			break;
 		case 'v':
-			options.verbosity++;
+			options->verbosity++;
 			break;
 		case OPTION_JSON:
-			options.json = true;
+			options->json = true;
 			break;
 		case OPTION_TRACE:
-			options.trace = true;
+			options->trace = true;
 			break;
 		case OPTION_ALL:
-			options.all = true;
+			options->all = true;
 			break;
 		case OPTION_MAILDIR:
-			options.maildir = true;
+			options->maildir = true;
 			break;
 		case 'h':
 		case OPTION_HELP:
 			usage(stdout);
-			return 0;
+			return false;
 		case OPTION_VERSION:
 			puts("mailhaul " MAILHAUL_VERSION);
-			return 0;
+			return false;
 		case ':':
-			return usage_error("which file? This option wants one: ", argv[optind - 1]);
+			*code_r =
+			    usage_error("which file? This option wants one: ", argv[optind - 1]);
+			return false;
 		default:
-			return usage_error("there is no such option: ", argv[optind - 1]);
+			*code_r = usage_error("there is no such option: ", argv[optind - 1]);
+			return false;
 		}
 	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct cmd_options options = {.file = NULL};
+	const struct command *command;
+	char *file = NULL;
+	int code;
+
+	setlocale(LC_CTYPE, "");
+	harden();
+	if (!read_options(argc, argv, &options, &code))
+		return code;
 	if (optind == argc)
 		return usage_error("which command?", "");
 	command = find_command(argv[optind]);
