@@ -173,6 +173,7 @@ void pop3_fetch(struct source *source, const struct source_set *set);
 void pop3_headers(struct source *source, const struct source_set *set);
 void pop3_present(struct source *source, const struct source_set *set);
 void pop3_remove(struct source *source, const struct source_set *set);
+void pop3_idle(struct source *source);
 void pop3_finish(struct source *source);
 
 /* Sends of the queued verbs what may be sent now; or forgets them all. */

@@ -15,8 +15,8 @@
  * Order of a visit:
  *     START_TLS -> tls_started · AUTH_OFFERED -> auth/login (CHALLENGE -> respond)* -> READY, or
  *     DONE{auth, refused} -> auth again · then verbs: select, list, fetch, headers, present,
- * remove, finish. Every verb ends with one DONE (or, for select that succeeds, SELECTED then DONE).
- * After the DONE of finish nothing more comes but NEED_VERB.
+ * remove, idle, finish. Every verb ends with one DONE (or, for select that succeeds, SELECTED then
+ * DONE). After the DONE of finish nothing more comes but NEED_VERB.
  *
  * Verbs queue; the engine alone decides what it pipelines.
  */
@@ -62,6 +62,7 @@ enum source_what {
 			    BEGIN when the failure came in the middle: forget what came. */
 	SOURCE_REMOVED, /* number, key: marked for removal and, in IMAP, expunged. In POP3 true only
 			   once finish is DONE and not refused. */
+	SOURCE_NEWS,	/* exists: something has arrived in the selected mailbox (source_idle) */
 	SOURCE_NOTICE,	/* text, code: words the user should see (ALERT), or that explain */
 	SOURCE_BYE,  /* text: the server ends the session; after finish that is as it should be */
 	SOURCE_DONE, /* verb, refused, unsure; with refused: text, code */
@@ -78,6 +79,7 @@ enum source_verb {
 	SOURCE_VERB_HEADERS,
 	SOURCE_VERB_PRESENT,
 	SOURCE_VERB_REMOVE,
+	SOURCE_VERB_IDLE,
 	SOURCE_VERB_FINISH,
 	SOURCE_VERBS
 };
@@ -218,6 +220,18 @@ void source_present(struct source *source, const struct source_set *set);
 
 /* IMAP: \Deleted, then UID EXPUNGE (with UIDPLUS or IMAP4rev2 only). POP3: DELE. */
 void source_remove(struct source *source, const struct source_set *set);
+
+/*
+ * Listens in the selected mailbox (RFC 2177), IMAP only; where the server has no IDLE, will not do
+ * it now, or no mailbox is selected, DONE is refused. NEWS comes for each time that something
+ * arrived and was not yet told: once for what came since the mailbox was selected or, later, since
+ * the last list began, and then for each arrival. Messages that go are no news.
+ *
+ * It lasts until another verb is said: that ends it (DONE of idle), and is done then. source_idle()
+ * said again so renews it; what arrives meanwhile is told. While it lasts, the engine holds as
+ * little memory as it can.
+ */
+void source_idle(struct source *source);
 
 /* LOGOUT; QUIT (which in POP3 commits the removals: refused tells that it did not). */
 void source_finish(struct source *source);

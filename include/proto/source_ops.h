@@ -40,6 +40,7 @@ struct source_ops {
 	void (*headers)(struct source *, const struct source_set *set);
 	void (*present)(struct source *, const struct source_set *set);
 	void (*remove)(struct source *, const struct source_set *set);
+	void (*idle)(struct source *);
 	void (*finish)(struct source *);
 };
 

@@ -180,6 +180,14 @@ static void finish_feed(struct imap *im, struct imap_job *job)
 	imap_say(im, IMAP_STEP_LOGOUT, "LOGOUT");
 }
 
+static void idle_feed(struct imap *im, struct imap_job *job)
+{
+	(void)job;
+	buf_clear(&im->text);
+	*im->code = '\0';
+	imap_done_refused(im);
+}
+
 static void answer_logout(struct imap *im, const struct imap_sent *sent,
 			  const struct imap_line *line)
 {
@@ -236,6 +244,7 @@ static const struct {
     [SOURCE_VERB_HEADERS] = {IMAP_LOGGED_IN, imap_fetch_feed},
     [SOURCE_VERB_PRESENT] = {IMAP_LOGGED_IN, imap_present_feed},
     [SOURCE_VERB_REMOVE] = {IMAP_LOGGED_IN, imap_remove_feed},
+    [SOURCE_VERB_IDLE] = {IMAP_LOGGED_IN, idle_feed},
     [SOURCE_VERB_FINISH] = {IMAP_CLEAR, finish_feed}, /* at any moment */
 };
 
@@ -575,6 +584,11 @@ static void imap_remove(struct source *source, const struct source_set *set)
 	job_set(job_add((struct imap *)source, SOURCE_VERB_REMOVE), set);
 }
 
+static void imap_idle(struct source *source)
+{
+	job_add((struct imap *)source, SOURCE_VERB_IDLE);
+}
+
 static void imap_finish(struct source *source)
 {
 	job_add((struct imap *)source, SOURCE_VERB_FINISH);
@@ -617,6 +631,7 @@ static const struct source_ops imap_ops = {
     .headers = imap_headers,
     .present = imap_present,
     .remove = imap_remove,
+    .idle = imap_idle,
     .finish = imap_finish,
 };
 

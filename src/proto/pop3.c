@@ -53,6 +53,7 @@ static const struct source_ops pop3_ops = {
     .headers = pop3_headers,
     .present = pop3_present,
     .remove = pop3_remove,
+    .idle = pop3_idle,
     .finish = pop3_finish,
 };
 

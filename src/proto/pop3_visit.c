@@ -306,16 +306,19 @@ static void say_message(struct pop3 *p, enum source_verb verb, uint32_t number)
 	}
 }
 
+static bool step_never(struct pop3 *p, struct pop3_verb *verb)
+{
+	pop3_push(p, POP3_NEVER, verb->kind);
+	return true;
+}
+
 /* One message of a set, or the DONE behind the last. */
 static bool step_set(struct pop3 *p, struct pop3_verb *verb)
 {
 	uint32_t number;
 
-	if (verb->kind == SOURCE_VERB_PRESENT ||
-	    (verb->kind == SOURCE_VERB_HEADERS && !p->capa.top)) {
-		pop3_push(p, POP3_NEVER, verb->kind);
-		return true;
-	}
+	if (verb->kind == SOURCE_VERB_HEADERS && !p->capa.top)
+		return step_never(p, verb);
 	if (verb->at == verb->count) {
 		pop3_push(p, POP3_DONE, verb->kind);
 		return true;
@@ -338,8 +341,8 @@ static bool step_finish(struct pop3 *p, struct pop3_verb *verb)
 static bool (*const steps[SOURCE_VERBS])(struct pop3 *, struct pop3_verb *) = {
     [SOURCE_VERB_SELECT] = step_select, [SOURCE_VERB_LIST] = step_list,
     [SOURCE_VERB_FETCH] = step_set,	[SOURCE_VERB_HEADERS] = step_set,
-    [SOURCE_VERB_PRESENT] = step_set,	[SOURCE_VERB_REMOVE] = step_set,
-    [SOURCE_VERB_FINISH] = step_finish,
+    [SOURCE_VERB_PRESENT] = step_never, [SOURCE_VERB_REMOVE] = step_set,
+    [SOURCE_VERB_IDLE] = step_never,	[SOURCE_VERB_FINISH] = step_finish,
 };
 
 /* A new listing, and the end, wait until all else is answered. */
@@ -442,6 +445,11 @@ void pop3_present(struct source *source, const struct source_set *set)
 void pop3_remove(struct source *source, const struct source_set *set)
 {
 	set_add(source, SOURCE_VERB_REMOVE, set);
+}
+
+void pop3_idle(struct source *source)
+{
+	verb_add(source, SOURCE_VERB_IDLE);
 }
 
 void pop3_finish(struct source *source)

@@ -123,6 +123,11 @@ void source_remove(struct source *source, const struct source_set *set)
 	source->ops->remove(source, set);
 }
 
+void source_idle(struct source *source)
+{
+	source->ops->idle(source);
+}
+
 void source_finish(struct source *source)
 {
 	source->ops->finish(source);

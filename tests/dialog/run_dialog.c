@@ -25,9 +25,9 @@
  *     V: verb ...     tls_started, auth MECH [INITIAL], respond BASE64, cancel, login USER
  *                     PASSWORD, select MAILBOX [writing], mailboxes ITEM..., status NAME...,
  *                     list FROM [sizes|ids], fetch SET, headers SET, present SET, remove SET,
- *                     finish, eof (after all that was sent has been read). SET is like 1,2,5:9.
- *     W: text         after all that was sent has been read, the engine waits for this
- *     T: text         the trace, whole and in order; compared at the end
+ *                     idle, finish, eof (after all that was sent has been read). SET is like
+ * 1,2,5:9. W: text         after all that was sent has been read, the engine waits for this T: text
+ * the trace, whole and in order; compared at the end
  *
  * Events and client lines are compared each in their own order; a verb is given once all that
  * stands above it came. At the end nothing may be left over. Besides, two things hold in every
@@ -73,25 +73,16 @@ struct replay {
 };
 
 static const char *const whats[SOURCE_WHATS] = {
-    [SOURCE_FAILED] = "FAILED",
-    [SOURCE_NEED_BYTES] = "NEED_BYTES",
-    [SOURCE_IDLE] = "IDLE",
-    [SOURCE_START_TLS] = "START_TLS",
-    [SOURCE_CHALLENGE] = "CHALLENGE",
-    [SOURCE_AUTH_OFFERED] = "AUTH_OFFERED",
-    [SOURCE_READY] = "READY",
-    [SOURCE_MAILBOX] = "MAILBOX",
-    [SOURCE_STATUS] = "STATUS",
-    [SOURCE_SELECTED] = "SELECTED",
-    [SOURCE_LISTED] = "LISTED",
-    [SOURCE_BEGIN] = "BEGIN",
-    [SOURCE_CHUNK] = "CHUNK",
-    [SOURCE_END] = "END",
-    [SOURCE_GONE] = "GONE",
-    [SOURCE_REFUSED] = "REFUSED",
-    [SOURCE_REMOVED] = "REMOVED",
-    [SOURCE_NOTICE] = "NOTICE",
-    [SOURCE_BYE] = "BYE",
+    [SOURCE_FAILED] = "FAILED",	      [SOURCE_NEED_BYTES] = "NEED_BYTES",
+    [SOURCE_IDLE] = "IDLE",	      [SOURCE_START_TLS] = "START_TLS",
+    [SOURCE_CHALLENGE] = "CHALLENGE", [SOURCE_AUTH_OFFERED] = "AUTH_OFFERED",
+    [SOURCE_READY] = "READY",	      [SOURCE_MAILBOX] = "MAILBOX",
+    [SOURCE_STATUS] = "STATUS",	      [SOURCE_SELECTED] = "SELECTED",
+    [SOURCE_LISTED] = "LISTED",	      [SOURCE_BEGIN] = "BEGIN",
+    [SOURCE_CHUNK] = "CHUNK",	      [SOURCE_END] = "END",
+    [SOURCE_GONE] = "GONE",	      [SOURCE_REFUSED] = "REFUSED",
+    [SOURCE_REMOVED] = "REMOVED",     [SOURCE_NEWS] = "NEWS",
+    [SOURCE_NOTICE] = "NOTICE",	      [SOURCE_BYE] = "BYE",
     [SOURCE_DONE] = "DONE",
 };
 
@@ -100,7 +91,8 @@ static const char *const verbs[SOURCE_VERBS] = {
     [SOURCE_VERB_AUTH] = "auth",	   [SOURCE_VERB_SELECT] = "select",
     [SOURCE_VERB_LIST] = "list",	   [SOURCE_VERB_FETCH] = "fetch",
     [SOURCE_VERB_HEADERS] = "headers",	   [SOURCE_VERB_PRESENT] = "present",
-    [SOURCE_VERB_REMOVE] = "remove",	   [SOURCE_VERB_FINISH] = "finish",
+    [SOURCE_VERB_REMOVE] = "remove",	   [SOURCE_VERB_IDLE] = "idle",
+    [SOURCE_VERB_FINISH] = "finish",
 };
 
 __attribute__((format(printf, 2, 3))) static bool complain(struct replay *r, const char *format,
@@ -544,6 +536,8 @@ static bool verb_give(struct replay *r, const char *verb, const char *a, const c
 						: SOURCE_LIST_SIZES);
 	else if (give_set(r, verb, a))
 		return true;
+	else if (!strcmp(verb, "idle"))
+		source_idle(r->source);
 	else if (!strcmp(verb, "finish"))
 		source_finish(r->source);
 	else if (!strcmp(verb, "read")) {
