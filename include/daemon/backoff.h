@@ -15,18 +15,21 @@
 
 /* Zeroed at first. */
 struct backoff {
-	unsigned failures;  /* in a row that are waited for in the same way; 0: all is well */
-	enum err_kind kind; /* of the last one; ERR_NONE: all is well */
-	unsigned rule;	    /* by which it is waited */
+	unsigned failures;	 /* in a row that are waited for in the same way; 0: all is well */
+	enum err_kind kind;	 /* of the last one; ERR_NONE: all is well */
+	unsigned rule;		 /* by which it is waited */
+	bool server_spoke;	 /* so that it is not the network that fails */
+	uint64_t login_delay_ms; /* what the server told at the last login; 0: nothing */
 };
 
 struct backoff_visit {
 	const struct err *err;	  /* what came of it; its server words count */
 	const char *capabilities; /* as the server gave them after login; "" or NULL: no login */
 	uint64_t interval_ms;
-	bool refused;	/* the server refused the login: ERR_AUTH is else a secret that is not to
-			   be had */
-	bool listening; /* its connection stays, so that the next visit needs no login */
+	bool listening; /* the connection stays, so that the next visit needs no login */
+	bool refused;	/* with ERR_AUTH: by the server. Else no secret was to be had */
+	bool whole;	/* with ERR_TEMPORARY: the visit came to its end all the same, and only a
+			   message or a mailbox was put off */
 };
 
 /* Milliseconds until the next visit; UINT64_MAX: not before a person has acted, which is at the

@@ -58,7 +58,7 @@ static uint64_t at_most(uint64_t value, uint64_t most)
 /* Evenly between percent less and percent more. */
 static uint64_t jitter(uint64_t ms, unsigned percent, uint32_t chance)
 {
-	uint64_t part = ms / 100 * percent;
+	uint64_t part = ms * percent / 100;
 
 	return ms - part + (2 * part * (chance >> 12) >> 20);
 }
@@ -114,59 +114,82 @@ static bool suggested(const struct err *err, uint64_t *ms_r)
 	return true;
 }
 
-/* In LOGIN's refusal the code stands in our words. */
+/* In a refusal of the login the code may stand in our words only. */
 static bool has_code(const struct err *err, const char *code)
 {
 	return strcasestr(err->server, code) || strcasestr(err->words, code);
 }
 
-/* "LOGIN-DELAY n" or "LOGIN-DELAY n USER" among capabilities; 0: it is not. */
+static bool in_use(const struct err *err)
+{
+	return has_code(err, "[IN-USE]") || has_code(err, "[INUSE]");
+}
+
+static bool asks_to_wait(const struct err *err)
+{
+	return has_code(err, "[UNAVAILABLE]") || has_code(err, "[SYS/TEMP]") || in_use(err);
+}
+
+/* "LOGIN-DELAY n" or "LOGIN-DELAY n USER" among capabilities that stand with ", " between them; 0:
+ * it is not. */
 static uint64_t login_delay(const char *capabilities)
 {
 	static const char word[] = "LOGIN-DELAY ";
-	const char *at = capabilities ? capabilities : "";
-	uint64_t seconds = 0;
+	uint64_t seconds;
 
-	while ((at = strcasestr(at, word))) {
-		bool begins = at == capabilities || strchr(" \r\n", at[-1]);
-
-		at += sizeof word - 1;
-		if (begins && str_number(at, strspn(at, STR_DIGITS), UINT32_MAX, &seconds))
-			break;
+	for (const char *at = capabilities; at; at = strstr(at, ", ")) {
+		at += strspn(at, ", ");
+		if (str_begins(at, strlen(at), word) &&
+		    str_number(at + sizeof word - 1, strspn(at + sizeof word - 1, STR_DIGITS),
+			       UINT32_MAX, &seconds))
+			return at_most(seconds * SECOND, login_delay_most);
 	}
-	return at_most(seconds * SECOND, login_delay_most);
+	return 0;
 }
 
 /* ---- rules -------------------------------------------------------------------------------------
  */
 
-static enum rule rule_of(const struct backoff_visit *visit)
+/* What a server answered, or did not. */
+static enum rule rule_of_server(const struct backoff_visit *visit)
 {
 	const struct err *err = visit->err;
-	bool logged_in = visit->capabilities && *visit->capabilities;
 
-	if (err_scope(err->kind) == ERR_SCOPE_MESSAGE)
-		return RULE_NONE;
-	if (has_code(err, "[LOGIN-DELAY"))
+	if (has_code(err, "[LOGIN-DELAY]"))
 		return RULE_LOGIN_DELAY;
-	if (has_code(err, "[UNAVAILABLE") || has_code(err, "[SYS/TEMP") || has_code(err, "[IN-USE"))
+	if (asks_to_wait(err))
 		return RULE_NETWORK;
 	switch (err->kind) {
-	case ERR_MAIL:
-	case ERR_STATE:
-		return RULE_DISK;
 	case ERR_AUTH:
 		return visit->refused ? RULE_AUTH : RULE_MENDED_ELSEWHERE;
 	case ERR_TLS:
 	case ERR_PROTOCOL:
 		return RULE_REFUSED;
+	case ERR_TEMPORARY:
+		return visit->whole ? RULE_NONE : RULE_NETWORK;
+	default:
+		return RULE_NETWORK;
+	}
+}
+
+static enum rule rule_of(const struct backoff_visit *visit)
+{
+	bool logged_in = visit->capabilities && *visit->capabilities;
+
+	if (err_scope(visit->err->kind) == ERR_SCOPE_MESSAGE)
+		return RULE_NONE;
+	switch (visit->err->kind) {
+	case ERR_MAIL:
+	case ERR_STATE:
+		return RULE_DISK;
 	case ERR_CONFIG:
+		/* What is found out only after the login is the MDA's. */
 		return logged_in ? RULE_MENDED_ELSEWHERE : RULE_RELOAD;
 	case ERR_INTERNAL:
 	case ERR_USAGE:
 		return RULE_RELOAD;
 	default:
-		return RULE_NETWORK;
+		return rule_of_server(visit);
 	}
 }
 
@@ -188,35 +211,54 @@ static uint64_t after_failure(const struct backoff *backoff, const struct backof
 	uint64_t ms = grown(rule, backoff->failures, visit->interval_ms);
 	uint64_t least = 0;
 
-	if (rule == RULE_RELOAD)
-		return UINT64_MAX;
 	if (suggested(visit->err, &ms))
 		return ms;
 	if (rule == RULE_AUTH)
-		least = HOUR;
-	else if (has_code(visit->err, "[IN-USE"))
-		least = MINUTE;
+		least = waits[rule].first;
 	else if (rule == RULE_LOGIN_DELAY && find_span(visit->err->server, &ms))
 		least = ms = at_most(ms, login_delay_most);
+	else if (rule == RULE_LOGIN_DELAY && backoff->login_delay_ms)
+		least = ms = backoff->login_delay_ms;
+	else if (in_use(visit->err))
+		least = MINUTE;
 	return at_least(jitter(ms, 20, chance), least);
+}
+
+static uint64_t after_success(const struct backoff_visit *visit, uint32_t chance)
+{
+	uint64_t ms = jitter(visit->interval_ms, 10, chance);
+	uint64_t least = 0;
+
+	return suggested(visit->err, &least) ? at_least(ms, least) : ms;
+}
+
+static void note(struct backoff *backoff, const struct backoff_visit *visit, enum rule rule)
+{
+	bool again = rule != RULE_NONE && rule == (enum rule)backoff->rule;
+
+	backoff->failures = rule == RULE_NONE ? 0 : again ? backoff->failures + 1 : 1;
+	backoff->kind = rule == RULE_NONE ? ERR_NONE : visit->err->kind;
+	backoff->rule = rule;
+	backoff->server_spoke = *visit->err->server || asks_to_wait(visit->err);
+	if (visit->capabilities && *visit->capabilities)
+		backoff->login_delay_ms = login_delay(visit->capabilities);
 }
 
 uint64_t backoff_after(struct backoff *backoff, const struct backoff_visit *visit, uint32_t chance)
 {
 	enum rule rule = rule_of(visit);
-	uint64_t floor_ms = visit->listening ? 0 : login_delay(visit->capabilities);
+	bool logs_in = visit->capabilities && *visit->capabilities && !visit->listening;
+	uint64_t ms;
 
-	if (rule == RULE_NONE) {
-		*backoff = (struct backoff){.failures = 0};
-		return at_least(jitter(visit->interval_ms, 10, chance), floor_ms);
-	}
-	backoff->failures = rule == (enum rule)backoff->rule ? backoff->failures + 1 : 1;
-	backoff->kind = visit->err->kind;
-	backoff->rule = rule;
-	return at_least(after_failure(backoff, visit, chance), floor_ms);
+	note(backoff, visit, rule);
+	if (rule == RULE_RELOAD)
+		return UINT64_MAX;
+	ms = rule == RULE_NONE ? after_success(visit, chance)
+			       : after_failure(backoff, visit, chance);
+	return logs_in ? at_least(ms, backoff->login_delay_ms) : ms;
 }
 
 bool backoff_is_network(const struct backoff *backoff)
 {
-	return backoff->rule == RULE_NETWORK;
+	return backoff->rule == RULE_NETWORK && !backoff->server_spoke;
 }
