@@ -54,7 +54,8 @@ void heap_put(struct heap *heap, struct heap_node *node)
 	if (!node->place) {
 		if (heap->count == heap->room) {
 			heap->room = heap->room ? 2 * heap->room : HEAP_ROOM;
-			heap->nodes = mem_resize(heap->nodes, heap->room, sizeof *heap->nodes);
+			heap->nodes =
+			    mem_resize(heap->nodes, heap->room, sizeof(struct heap_node *));
 		}
 		set(heap, ++heap->count, node);
 	}
