@@ -260,6 +260,8 @@ START_TEST(its_code_counts_more_than_our_kind)
 	EXPECT_GROWING(MINUTE, 2 * MINUTE);
 	befell(ERR_PROTOCOL, "[SYS/TEMP]");
 	expect_about(4 * MINUTE);
+	befell(ERR_AUTH, "[IN-USE] by another session");
+	expect_about(8 * MINUTE);
 }
 END_TEST
 
