@@ -63,8 +63,7 @@ static uint64_t jitter(uint64_t ms, unsigned percent, uint32_t chance)
 	return ms - part + (2 * part * (chance >> 12) >> 20);
 }
 
-/* ---- what servers say of the time --------------------------------------------------------------
- */
+/* ---- what servers say of the time ---- */
 
 static const struct {
 	const char *word;
@@ -147,8 +146,7 @@ static uint64_t login_delay(const char *capabilities)
 	return 0;
 }
 
-/* ---- rules -------------------------------------------------------------------------------------
- */
+/* ---- rules ---- */
 
 /* What a server answered, or did not. */
 static enum rule rule_of_server(const struct backoff_visit *visit)

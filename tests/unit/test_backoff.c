@@ -72,8 +72,7 @@ static void expect_well(void)
 		expect_growing(waits, sizeof waits / sizeof *waits);                               \
 	} while (0)
 
-/* ---- when all is well --------------------------------------------------------------------------
- */
+/* ---- when all is well ---- */
 
 START_TEST(after_success_comes_the_interval)
 {
@@ -183,8 +182,7 @@ START_TEST(one_message_holds_up_nobody)
 }
 END_TEST
 
-/* ---- failures ----------------------------------------------------------------------------------
- */
+/* ---- failures ---- */
 
 START_TEST(the_network)
 {

@@ -81,8 +81,7 @@ static bool idle(void)
 	return scheduler_idle(scheduler);
 }
 
-/* ---- when --------------------------------------------------------------------------------------
- */
+/* ---- when ---- */
 
 START_TEST(nothing_to_do)
 {
@@ -238,8 +237,7 @@ START_TEST(a_turn_comes_again_and_again)
 }
 END_TEST
 
-/* ---- slots -------------------------------------------------------------------------------------
- */
+/* ---- slots ---- */
 
 START_TEST(first_told_first_served)
 {
@@ -402,8 +400,7 @@ START_TEST(other_limits)
 }
 END_TEST
 
-/* ---- leaving -----------------------------------------------------------------------------------
- */
+/* ---- leaving ---- */
 
 START_TEST(who_leaves_is_gone)
 {
@@ -450,8 +447,7 @@ START_TEST(all_leave_at_once)
 }
 END_TEST
 
-/* ---- storms ------------------------------------------------------------------------------------
- */
+/* ---- storms ---- */
 
 static uint64_t compared;
 
@@ -573,8 +569,7 @@ START_TEST(nobody_waits_for_ever)
 }
 END_TEST
 
-/* ---- against what is obviously right -----------------------------------------------------------
- */
+/* ---- against what is obviously right ---- */
 
 enum { SOME = 60, HOSTS = 7 };
 
