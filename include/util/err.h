@@ -3,7 +3,7 @@
  *
  * A fallible function returns false and fills the struct err that its caller lent it. Nothing is
  * allocated. Context is put in front on the way up: return err_wrap(err, "account %s", name).
- * One table (err.c) maps each kind to its scope, its retry class and its exit code.
+ * One table (err.c) maps each kind to its scope and its exit code.
  */
 #ifndef MAILHAUL_UTIL_ERR_H
 #define MAILHAUL_UTIL_ERR_H
@@ -28,10 +28,7 @@ enum err_kind {
 	ERR_KINDS
 };
 
-enum err_scope { ERR_SCOPE_MESSAGE, ERR_SCOPE_MAILBOX, ERR_SCOPE_ACCOUNT, ERR_SCOPE_PROCESS };
-
-/* When trying again makes sense: at the next poll, after growing waits, after a person acted. */
-enum err_retry { ERR_RETRY_NOW, ERR_RETRY_BACKOFF, ERR_RETRY_RELOAD };
+enum err_scope { ERR_SCOPE_MESSAGE, ERR_SCOPE_ACCOUNT, ERR_SCOPE_PROCESS };
 
 struct err {
 	enum err_kind kind;
@@ -58,7 +55,6 @@ void err_clear(struct err *err);
 
 /* What the table says of a kind. err_kind_name is a word for logs and JSON: "tls", "auth" ... */
 enum err_scope err_scope(enum err_kind kind);
-enum err_retry err_retry(enum err_kind kind);
 int err_exit_code(enum err_kind kind);
 const char *err_kind_name(enum err_kind kind);
 

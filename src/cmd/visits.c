@@ -28,6 +28,7 @@ enum {
 struct visit {
 	struct visits *visits;
 	const struct config_account *account;
+	struct turn *turn;
 	struct session *session;
 	struct collect_counts counts;
 };
@@ -95,7 +96,7 @@ static void on_end(void *ctx, struct session *session)
 
 	visits_note(visits, session_report(session)->err.kind);
 	session_free(&visit->session);
-	scheduler_done(visits->scheduler, visit);
+	scheduler_done(visits->scheduler, visit->turn);
 	start_waiting(visits);
 }
 
@@ -125,11 +126,12 @@ static bool start(struct visits *visits, struct visit *visit)
 
 static void start_waiting(struct visits *visits)
 {
+	uint64_t now = loop_now(account_loop(visits->shared));
 	struct visit *visit;
 
-	while (!visits->stopping && (visit = scheduler_next(visits->scheduler)))
+	while (!visits->stopping && (visit = scheduler_next(visits->scheduler, now)))
 		if (!start(visits, visit))
-			scheduler_done(visits->scheduler, visit);
+			scheduler_done(visits->scheduler, visit->turn);
 	if (!visits->stopping && !scheduler_idle(visits->scheduler))
 		return;
 	for (size_t i = 0; i < visits->count; i++)
@@ -182,9 +184,12 @@ static void run(struct visits *visits, const struct config_account **accounts)
 
 	visits->grace = loop_timer_new(loop, out_of_grace, visits);
 	for (size_t i = 0; i < visits->count; i++) {
-		visits->all[i].visits = visits;
-		visits->all[i].account = accounts[i];
-		scheduler_add(visits->scheduler, accounts[i]->host, &visits->all[i]);
+		struct visit *visit = &visits->all[i];
+
+		visit->visits = visits;
+		visit->account = accounts[i];
+		visit->turn = scheduler_add(visits->scheduler, accounts[i]->host, visit);
+		scheduler_due(visits->scheduler, visit->turn, 0);
 	}
 	start_waiting(visits);
 	if (!scheduler_idle(visits->scheduler))

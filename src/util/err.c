@@ -15,23 +15,22 @@
 static const struct {
 	const char *name;
 	enum err_scope scope;
-	enum err_retry retry;
 	int exit_code;
 	int gravity;
 } kinds[] = {
-    [ERR_NONE] = {"none", ERR_SCOPE_MESSAGE, ERR_RETRY_NOW, 0, 0},
-    [ERR_USAGE] = {"usage", ERR_SCOPE_PROCESS, ERR_RETRY_RELOAD, 64, 11},
-    [ERR_CONFIG] = {"configuration", ERR_SCOPE_ACCOUNT, ERR_RETRY_RELOAD, 78, 10},
-    [ERR_INTERNAL] = {"internal", ERR_SCOPE_PROCESS, ERR_RETRY_BACKOFF, 70, 9},
-    [ERR_MAIL] = {"mail", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 73, 8},
-    [ERR_STATE] = {"state", ERR_SCOPE_PROCESS, ERR_RETRY_BACKOFF, 74, 7},
-    [ERR_AUTH] = {"auth", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 77, 6},
-    [ERR_TLS] = {"tls", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 76, 5},
-    [ERR_PROTOCOL] = {"protocol", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 76, 5},
-    [ERR_QUARANTINE] = {"quarantine", ERR_SCOPE_MESSAGE, ERR_RETRY_RELOAD, 65, 4},
-    [ERR_UNREACHABLE] = {"unreachable", ERR_SCOPE_ACCOUNT, ERR_RETRY_BACKOFF, 69, 3},
-    [ERR_TEMPORARY] = {"temporary", ERR_SCOPE_ACCOUNT, ERR_RETRY_NOW, 75, 2},
-    [ERR_MESSAGE] = {"message", ERR_SCOPE_MESSAGE, ERR_RETRY_NOW, 75, 1},
+    [ERR_NONE] = {"none", ERR_SCOPE_MESSAGE, 0, 0},
+    [ERR_USAGE] = {"usage", ERR_SCOPE_PROCESS, 64, 11},
+    [ERR_CONFIG] = {"configuration", ERR_SCOPE_ACCOUNT, 78, 10},
+    [ERR_INTERNAL] = {"internal", ERR_SCOPE_PROCESS, 70, 9},
+    [ERR_MAIL] = {"mail", ERR_SCOPE_ACCOUNT, 73, 8},
+    [ERR_STATE] = {"state", ERR_SCOPE_PROCESS, 74, 7},
+    [ERR_AUTH] = {"auth", ERR_SCOPE_ACCOUNT, 77, 6},
+    [ERR_TLS] = {"tls", ERR_SCOPE_ACCOUNT, 76, 5},
+    [ERR_PROTOCOL] = {"protocol", ERR_SCOPE_ACCOUNT, 76, 5},
+    [ERR_QUARANTINE] = {"quarantine", ERR_SCOPE_MESSAGE, 65, 4},
+    [ERR_UNREACHABLE] = {"unreachable", ERR_SCOPE_ACCOUNT, 69, 3},
+    [ERR_TEMPORARY] = {"temporary", ERR_SCOPE_ACCOUNT, 75, 2},
+    [ERR_MESSAGE] = {"message", ERR_SCOPE_MESSAGE, 75, 1},
 };
 
 _Static_assert(sizeof kinds / sizeof *kinds == ERR_KINDS,
@@ -121,11 +120,6 @@ void err_clear(struct err *err)
 enum err_scope err_scope(enum err_kind kind)
 {
 	return kinds[kind].scope;
-}
-
-enum err_retry err_retry(enum err_kind kind)
-{
-	return kinds[kind].retry;
 }
 
 int err_exit_code(enum err_kind kind)
