@@ -18,6 +18,7 @@ enum config_protocol { CONFIG_IMAP, CONFIG_POP3 };
 enum config_tls { CONFIG_STARTTLS, CONFIG_IMPLICIT };
 enum config_keep { CONFIG_KEEP, CONFIG_REMOVE, CONFIG_KEEP_FOR };
 enum config_first_run { CONFIG_FIRST_ALL, CONFIG_FIRST_SKIP };
+enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG };
 
 /* Where the value of an option was given. line 0: nowhere, it is the default. */
 struct config_origin {
@@ -47,6 +48,8 @@ struct config_account {
 	uint64_t max_size;     /* octets; 0: no limit */
 	uint32_t max_messages; /* in one poll; 0: no limit */
 	uint32_t max_attempts;
+	uint64_t interval_ms;
+	bool idle; /* listen where the server offers it; of no meaning in POP3 */
 	uint64_t timeout_ms;
 	char *maildir; /* path with %{mailbox} not yet filled in; or NULL */
 	char **mda;    /* argv, NULL at the end; or NULL */
@@ -61,8 +64,11 @@ struct config_account {
 struct config {
 	char *state_dir;
 	char *run_as; /* NULL: not said */
+	enum config_log log;
 	uint32_t max_connections;
 	uint32_t max_connections_per_host;
+	char **notify_command;		  /* argv, NULL at the end; NULL: none */
+	char *metrics_file;		  /* NULL: none */
 	struct config_account **accounts; /* in the order of the files */
 	unsigned count;
 

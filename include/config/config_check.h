@@ -39,6 +39,10 @@ struct config_draft config_draft_new(const struct config_report *report, const c
  */
 void config_check_draft(struct config_report *report, struct config_draft *draft, bool whole);
 
+/* What is dangerous among the options of the top. top[] is indexed like option_table. */
+void config_check_top(struct config_report *report, const struct config *config,
+		      const struct config_given *top);
+
 /* Two accounts of one name, or that collect the same mailbox. */
 void config_check_together(struct config_report *report, const struct config_draft *drafts,
 			   size_t count);

@@ -19,6 +19,7 @@ struct config_loader {
 	char *directory, *home; /* what base points to */
 	struct config_base base;
 	struct config_tree *main;
+	struct config_given top[OPTION_COUNT_MAX]; /* indexed like option_table */
 	struct config_draft *drafts;
 	size_t count;
 	bool whole; /* the main file could be read, so that defaults are known */

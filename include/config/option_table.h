@@ -24,7 +24,8 @@ enum option_type {
 	OPTION_DURATION,  /* 30s 5m 1h 30d; stored in milliseconds */
 	OPTION_SIZE,	  /* 50M; octets, in a uint64_t */
 	OPTION_MAILBOXES, /* a list of strings, or one string */
-	OPTION_ARGV,	  /* a list of strings, at least one */
+	OPTION_ARGV,	  /* a list of strings, at least one; %{sender} and others are filled in */
+	OPTION_COMMAND,	  /* a list of strings, at least one, used as they stand */
 	OPTION_PINS,	  /* a list of strings, or one string */
 	OPTION_SECRET,	  /* these are stored in one struct secret: the secret itself, */
 	OPTION_SECRET_FILE,    /* the path of a file that holds it, */

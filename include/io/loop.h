@@ -38,6 +38,9 @@ void loop_timer_start(struct loop_timer *timer, uint64_t milliseconds);
 void loop_timer_stop(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer **timer);
 
+/* From here on the timer does not keep the loop alive. */
+void loop_timer_background(struct loop_timer *timer);
+
 /* Calls on_signal on the loop each time the signal comes. Does not keep the loop alive. */
 struct loop_signal *loop_signal_new(struct loop *loop, int signum,
 				    void (*on_signal)(void *ctx, int signum), void *ctx);

@@ -1,9 +1,10 @@
 /*
- * keyring: fetches secrets, and shares what commands print: one command (equal argv) is run once in
- * a poll, however many accounts name it. All who ask wait for the same child, and get the same
- * answer, be it a secret or a failure.
+ * keyring: fetches secrets, and shares what commands print: one command (equal argv) is run once,
+ * however many accounts name it. All who ask wait for the same child, and get the same answer, be
+ * it a secret or a failure.
  *
- * What commands printed is kept until the keyring is freed, then wiped. Other secrets are read anew
+ * What a command printed is kept for five minutes, then wiped, whether or not anybody asks; a
+ * failure is kept for one. Who asks later has the command run again. Other secrets are read anew
  * each time, and not kept.
  */
 #ifndef MAILHAUL_SESSION_KEYRING_H

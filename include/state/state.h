@@ -86,11 +86,17 @@ bool state_mailboxes(struct state *state, const struct state_key *account,
  * with ERR_CONFIG if another one does: locks tell processes apart, but not accounts. */
 bool state_claim(struct state *state, int64_t mailbox, const char *account, struct err *err);
 
+/* Forgets all that an account claimed: it has left the configuration, or means other mailboxes. */
+void state_release(struct state *state, const char *account);
+
 /* A lock on one mailbox, between processes, that dies with the process. NULL with ERR_NONE: another
  * mailhaul holds it. */
 struct state_lock;
 struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *err);
 void state_unlock(struct state_lock **lock);
+
+/* The lock that makes a daemon the only one with this state. NULL with ERR_NONE: another has it. */
+struct state_lock *state_lock_daemon(struct state *state, struct err *err);
 
 enum state_is {
 	STATE_TAKEN = 1,   /* the letter is safe on the disk under its name, not yet in place */

@@ -56,6 +56,7 @@ enum state_statement {
 };
 
 struct state_claim;
+struct state_claimer;
 
 struct state {
 	char *directory;
@@ -65,6 +66,7 @@ struct state {
 	sqlite3 *reader, *writer;
 	sqlite3_stmt *made[STATE_STATEMENTS];
 	struct state_claim *claims;
+	struct state_claimer *claimers;
 	char identity[STATE_IDENTITY + 1];
 };
 

@@ -18,7 +18,7 @@ bool state_make_files(const char *directory, const char *path, bool *made_r, str
 /* The same with what has just been renamed in it. */
 bool state_flush_directory(const char *directory, struct err *err);
 
-/* True if a mailbox was visited with this directory: the state had something to remember. */
+/* True if a mailbox was visited with this directory, or a daemon began: there was a state. */
 bool state_was_used(const char *directory);
 
 /* True if SQLite's WAL is safe on a file system of this type (statfs(2), f_type): its index is
@@ -29,7 +29,7 @@ bool state_wants_wal(uint32_t type);
 /* The same for the directory. What cannot be asked for counts as a local disk. */
 bool state_may_wal(const char *directory);
 
-/* All the locks that there are. ERR_TEMPORARY if another mailhaul holds one. */
+/* All the locks that there are, the daemon's too. ERR_TEMPORARY if another mailhaul holds one. */
 struct state_locks;
 struct state_locks *state_lock_all(const char *directory, struct err *err);
 void state_unlock_all(struct state_locks **locks);

@@ -1,9 +1,9 @@
 /*
- * log: one line a time to stderr. Only main, the commands, daemon and session call it.
+ * log: one line a time to stderr or syslog. Only main, the commands, daemon and session call it.
  *
- * Every line is made visible (no control characters of strangers reach the terminal), and has a
- * time stamp unless stderr is a terminal; there failures and warnings are coloured, unless NO_COLOR
- * is set.
+ * Every line is made visible (no control characters of strangers reach the terminal). On a terminal
+ * failures and warnings are coloured, unless NO_COLOR is set. Where the journal reads stderr a line
+ * begins with its priority, and has neither a time stamp nor our name: the journal knows both.
  */
 #ifndef MAILHAUL_UTIL_LOG_H
 #define MAILHAUL_UTIL_LOG_H
@@ -23,7 +23,16 @@ enum log_level {
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
 
-/* Called before each line, so that a progress bar can clear itself; NULL for none. */
+enum log_target {
+	LOG_TARGET_STDERR,
+	LOG_TARGET_STAMPED, /* stderr, with time stamps: for what runs for days */
+	LOG_TARGET_SYSLOG   /* facility mail; nothing on stderr */
+};
+
+/* Default: LOG_TARGET_STDERR. */
+void log_set_target(enum log_target where);
+
+/* Called before each line on stderr, so that a progress bar can clear itself; NULL for none. */
 void log_set_curtain(void (*raise)(void));
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

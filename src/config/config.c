@@ -246,6 +246,7 @@ static void note_given(struct config_loader *l, const struct target *t, const st
 			       "600 %s",
 			       config_report_path(l->report, t->tree->file));
 	if (!t->draft) {
+		l->top[option - option_table] = (struct config_given){.at = at, .own = true};
 		l->config->origins[option - option_table] = (struct config_origin){at.line, true};
 		return;
 	}

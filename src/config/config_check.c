@@ -14,6 +14,9 @@
 
 enum { IMAP_PORT = 143, POP3_PORT = 110, IMAPS_PORT = 993, POP3S_PORT = 995 };
 
+/* Milliseconds. Many servers refuse those who log in more often. */
+enum { INTERVAL_KIND = 60000 };
+
 static size_t row(const struct option *option)
 {
 	return (size_t)(option - option_table);
@@ -187,6 +190,22 @@ static void check_mailboxes(struct config_report *report, struct config_draft *d
 	config_value_set_list(option, account, inbox);
 }
 
+/* What the daemon does between polls. */
+static void check_waiting(struct config_report *report, struct config_draft *draft)
+{
+	const struct config_given *interval = given(draft, OPTION_ACCOUNT, "interval");
+	const struct config_given *idle = given(draft, OPTION_ACCOUNT, "idle");
+	const struct config_account *account = draft->account;
+
+	if (interval->at.line && account->interval_ms < INTERVAL_KIND)
+		config_warning(report, interval->at,
+			       "interval: many servers refuse those who log in more than once a "
+			       "minute");
+	if (idle->own && account->idle && account->protocol == CONFIG_POP3)
+		config_warning(report, idle->at,
+			       "idle is for protocol imap; in POP3 there is nothing to listen to");
+}
+
 static bool has(char *const *argv, const char *const *words)
 {
 	for (size_t i = 1; argv[i] && strcmp(argv[i], "--") != 0; i++)
@@ -321,9 +340,27 @@ void config_check_draft(struct config_report *report, struct config_draft *draft
 		check_auth(report, draft);
 	}
 	check_mailboxes(report, draft);
+	check_waiting(report, draft);
 	check_mda(report, draft, whole);
 	check_tls(report, draft);
 	note_origins(draft);
+}
+
+/* ---- the top ---- */
+
+void config_check_top(struct config_report *report, const struct config *config,
+		      const struct config_given *top)
+{
+	static const char suffix[] = ".prom";
+	const char *metrics = config->metrics_file;
+	size_t len = metrics ? strlen(metrics) : 0;
+
+	if (metrics &&
+	    (len < strlen(suffix) || strcmp(metrics + len - strlen(suffix), suffix) != 0))
+		config_warning(report, top[row(option_find(OPTION_TOP, "metrics_file"))].at,
+			       "metrics_file: Prometheus' node exporter reads only files whose "
+			       "names end in %s",
+			       suffix);
 }
 
 /* ---- accounts together ---- */

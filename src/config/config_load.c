@@ -77,6 +77,7 @@ static void check_all(struct config_loader *l)
 	struct config_mark whole = {0, 0, 0};
 	struct config *config = l->config;
 
+	config_check_top(l->report, config, l->top);
 	if (!l->broke)
 		config_check_together(l->report, l->drafts, l->count);
 	if (!l->count && l->whole)

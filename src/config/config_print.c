@@ -159,6 +159,7 @@ void config_print_value(const struct option *option, const void *fields,
 		show_mailboxes(shown_r, fields);
 		break;
 	case OPTION_ARGV:
+	case OPTION_COMMAND:
 	case OPTION_PINS:
 		show_list(shown_r, *(char *const *const *)at);
 		break;

@@ -104,7 +104,8 @@ static bool set_choice(const struct option *option, void *at, const char *text, 
 
 	_Static_assert(sizeof(enum config_tls) == sizeof(unsigned) &&
 			   sizeof(enum config_protocol) == sizeof(unsigned) &&
-			   sizeof(enum config_first_run) == sizeof(unsigned),
+			   sizeof(enum config_first_run) == sizeof(unsigned) &&
+			   sizeof(enum config_log) == sizeof(unsigned),
 		       "choices are stored as unsigned");
 	if (place < 0)
 		return not_a_choice(option, text, err);
@@ -439,6 +440,13 @@ static char *command_item(const struct option *option, const char *text, size_t 
 	if (option->type == OPTION_ARGV &&
 	    !check_placeholders(option, text, " sender account mailbox user uid ", err))
 		return NULL;
+	if (option->type == OPTION_COMMAND && strstr(text, "%{")) {
+		err_set(err, ERR_CONFIG,
+			"%s: nothing is filled in (\"%.80s\"); what there is to tell comes on "
+			"standard input",
+			option->name, text);
+		return NULL;
+	}
 	if (place)
 		return mem_copy(text);
 	if (!text[0]) {
@@ -507,7 +515,7 @@ bool config_value_is_list(const struct option *option)
 
 bool config_value_is_argv(const struct option *option)
 {
-	return option->type == OPTION_ARGV || is_command(option);
+	return option->type == OPTION_ARGV || option->type == OPTION_COMMAND || is_command(option);
 }
 
 bool config_value_one_will_do(const struct option *option)
@@ -592,6 +600,7 @@ void config_value_free(const struct option *option, void *fields)
 		break;
 	case OPTION_MAILBOXES:
 	case OPTION_ARGV:
+	case OPTION_COMMAND:
 	case OPTION_PINS:
 		free_list(at);
 		break;

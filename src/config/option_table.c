@@ -11,7 +11,8 @@
 #include <string.h>
 
 /* Milliseconds; octets. */
-#define MINUTE ((uint64_t)60 * 1000)
+#define SECOND ((uint64_t)1000)
+#define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 #define KILO   1024
@@ -24,10 +25,16 @@ const struct option option_table[] = {
      "where mailhaul remembers what it collected"},
     {OPTION_TOP, OPTION_STRING, "run_as", TOP(run_as), NULL, 0, 0, NULL,
      "started as root, become this user first"},
+    {OPTION_TOP, OPTION_CHOICE, "log", TOP(log), "stderr", 0, 0, "stderr syslog",
+     "where the daemon says what it has to say"},
     {OPTION_TOP, OPTION_NUMBER, "max_connections", TOP(max_connections), "64", 1, 10000, NULL,
      "connections at once, over all accounts"},
     {OPTION_TOP, OPTION_NUMBER, "max_connections_per_host", TOP(max_connections_per_host), "4", 1,
      10000, NULL, "connections at once to one host"},
+    {OPTION_TOP, OPTION_COMMAND, "notify_command", TOP(notify_command), NULL, 0, 0, NULL,
+     "a command that the daemon runs when an account fails, or works again"},
+    {OPTION_TOP, OPTION_PATH, "metrics_file", TOP(metrics_file), NULL, 0, 0, NULL,
+     "where the daemon writes figures for Prometheus"},
     {OPTION_TOP, OPTION_SECTION, "defaults", 0, NULL, 0, 0, NULL,
      "account options that hold where an account does not say otherwise"},
     {OPTION_TOP, OPTION_SECTION, "accounts", 0, NULL, 0, 0, NULL, "names, each with its account"},
@@ -70,6 +77,10 @@ const struct option option_table[] = {
      "what the first poll does with the messages that are there already"},
     {OPTION_ACCOUNT, OPTION_NUMBER, "max_attempts", ACCOUNT(max_attempts), "5", 1, 1000, NULL,
      "failed deliveries after which a message is quarantined"},
+    {OPTION_ACCOUNT, OPTION_DURATION, "interval", ACCOUNT(interval_ms), "5m", 10 * SECOND, 7 * DAY,
+     NULL, "how long the daemon waits from one poll to the next"},
+    {OPTION_ACCOUNT, OPTION_BOOL, "idle", ACCOUNT(idle), "true", 0, 0, NULL,
+     "whether the daemon listens for new mail where the server offers it (imap)"},
     {OPTION_ACCOUNT, OPTION_DURATION, "timeout", ACCOUNT(timeout_ms), "180s", 1000, HOUR, NULL,
      "the longest silence of the server"},
     {OPTION_ACCOUNT, OPTION_SECTION, "deliver", 0, NULL, 0, 0, NULL, "where the messages go"},

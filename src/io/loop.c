@@ -177,6 +177,11 @@ void loop_timer_free(struct loop_timer **timer)
 	*timer = NULL;
 }
 
+void loop_timer_background(struct loop_timer *timer)
+{
+	uv_unref((uv_handle_t *)&timer->uv);
+}
+
 static void on_uv_signal(uv_signal_t *uv, int signum)
 {
 	struct loop_signal *handle = uv->data;

@@ -1,8 +1,9 @@
 /*
  * keyring: fetches secrets, and shares what commands print.
  *
- * A ring holds a key for each command that was asked for, and a key a list of those who wait for
- * it. A key that fails stays, so that its failure is shared too.
+ * A ring holds a key for each command that was asked for of late, and a key a list of those who
+ * wait for it. A key that fails stays for a while, so that its failure is shared too. Editions are
+ * counted over all keys: one that has gone and come again never gives a number twice.
  */
 #include "session/keyring.h"
 
@@ -12,23 +13,28 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
+
+enum { SECRET_KEPT_MS = 5 * 60 * 1000, FAILURE_KEPT_MS = 60 * 1000 };
 
 /* One command. */
 struct key {
-	struct key *next;
-	enum secret_kind kind;
-	char **argv;
-	struct loop *loop;
+	UT_hash_handle hh;
+	struct keyring *ring;
+	char *name; /* the kind as an octet, then its arguments, each with a NUL behind it */
+	size_t name_len;
 	struct child *child; /* while it runs */
 	char *secret;	     /* NULL: it failed, or never ended */
 	struct err err;
-	unsigned edition; /* how often it was run to its end */
+	unsigned edition; /* 0: it was not run to its end */
 	struct keyring_wish *waiting;
+	struct loop_timer *expiry; /* of what is kept; no matter while the child runs */
 };
 
 struct keyring {
 	struct loop *loop;
 	struct key *keys;
+	unsigned editions; /* how often any command was run to its end */
 };
 
 struct keyring_wish {
@@ -40,50 +46,63 @@ struct keyring_wish {
 
 /* ---- keys ---- */
 
-static size_t length(char *const *argv)
-{
-	size_t count = 0;
+static void on_expiry(void *ctx);
 
-	while (argv[count])
-		count++;
-	return count;
+/* In one piece: arguments may be secrets, and no buffer that grows shall leave copies behind. */
+static char *name_of(const struct secret *secret, size_t *len_r)
+{
+	size_t len = 1;
+	char *name, *at;
+
+	for (size_t i = 0; secret->argv[i]; i++)
+		len += strlen(secret->argv[i]) + 1;
+	name = mem_new(len, 1);
+	*name = (char)secret->kind;
+	at = name + 1;
+	for (size_t i = 0; secret->argv[i]; i++) {
+		size_t octets = strlen(secret->argv[i]) + 1;
+
+		memcpy(at, secret->argv[i], octets);
+		at += octets;
+	}
+	*len_r = len;
+	return name;
 }
 
-static bool same(char *const *a, char *const *b)
+static void free_name(char *name, size_t len)
 {
-	while (*a && *b && !strcmp(*a, *b)) {
-		a++;
-		b++;
-	}
-	return !*a && !*b;
+	mem_wipe(name, len);
+	free(name);
 }
 
 static struct key *find_key(struct keyring *ring, const struct secret *secret)
 {
+	size_t len;
+	char *name = name_of(secret, &len);
 	struct key *key;
-	size_t count = length(secret->argv);
 
-	for (key = ring->keys; key; key = key->next)
-		if (key->kind == secret->kind && same(key->argv, secret->argv))
-			return key;
+	HASH_FIND(hh, ring->keys, name, len, key);
+	if (key) {
+		free_name(name, len);
+		return key;
+	}
 	key = mem_new(1, sizeof *key);
-	key->kind = secret->kind;
-	key->loop = ring->loop;
-	key->argv = mem_new(count + 1, sizeof *key->argv);
-	for (size_t i = 0; i < count; i++)
-		key->argv[i] = mem_copy(secret->argv[i]);
-	key->next = ring->keys;
-	ring->keys = key;
+	key->ring = ring;
+	key->name = name;
+	key->name_len = len;
+	key->expiry = loop_timer_new(ring->loop, on_expiry, key);
+	loop_timer_background(key->expiry);
+	HASH_ADD_KEYPTR(hh, ring->keys, key->name, key->name_len, key);
 	return key;
 }
 
+/* It stands in no ring any more. */
 static void free_key(struct key *key)
 {
-	struct secret command = {.kind = key->kind, .argv = key->argv};
-
+	loop_timer_free(&key->expiry);
 	child_free(&key->child);
 	mem_free_secret(&key->secret);
-	secret_free(&command);
+	free_name(key->name, key->name_len);
 	free(key);
 }
 
@@ -108,9 +127,21 @@ static void tell_waiting(struct key *key)
 	}
 }
 
+/* Those whose answer was on its way get it now; one of them may have it run again. */
+static void on_expiry(void *ctx)
+{
+	struct key *key = ctx;
+
+	tell_waiting(key);
+	if (key->child)
+		return;
+	HASH_DEL(key->ring->keys, key);
+	free_key(key);
+}
+
 static const char *option_of(const struct key *key)
 {
-	return key->kind == SECRET_TOKEN ? "token_command" : "password_command";
+	return *key->name == SECRET_TOKEN ? "token_command" : "password_command";
 }
 
 static void command_ended(void *ctx, struct child *child)
@@ -125,29 +156,36 @@ static void command_ended(void *ctx, struct child *child)
 		(void)secret_take_line(output->data, output->len, option_of(key), &key->secret,
 				       &key->err);
 	} else {
-		err_set(&key->err, ERR_AUTH, "%s %s %s", option_of(key), key->argv[0],
+		err_set(&key->err, ERR_AUTH, "%s %s %s", option_of(key), key->name + 1,
 			child_describe(child, how, sizeof how));
 		while (words->len && words->data[words->len - 1] == '\n')
 			words->len--;
 		err_server(&key->err, words->data, words->len);
 	}
-	key->edition++;
+	key->edition = ++key->ring->editions;
+	loop_timer_start(key->expiry, key->secret ? SECRET_KEPT_MS : FAILURE_KEPT_MS);
 	child_free(&key->child);
 	tell_waiting(key);
 }
 
 static void run(struct key *key, uint64_t deadline_ms)
 {
+	const char **argv = mem_new(key->name_len, sizeof *argv);
+	size_t count = 0;
+
+	for (size_t at = 1; at < key->name_len; at += strlen(key->name + at) + 1)
+		argv[count++] = key->name + at;
 	mem_free_secret(&key->secret);
 	err_clear(&key->err);
-	key->child =
-	    child_new(key->loop, &(struct child_params){.argv = (const char *const *)key->argv,
-							.input_fd = -1,
-							.deadline_ms = deadline_ms,
-							.output_max = SECRET_MAX,
-							.output_strict = true,
-							.on_end = command_ended,
-							.ctx = key});
+	key->edition = 0;
+	key->child = child_new(key->ring->loop, &(struct child_params){.argv = argv,
+								       .input_fd = -1,
+								       .deadline_ms = deadline_ms,
+								       .output_max = SECRET_MAX,
+								       .output_strict = true,
+								       .on_end = command_ended,
+								       .ctx = key});
+	free(argv);
 }
 
 /* ---- wishes ---- */
@@ -190,6 +228,13 @@ struct keyring_wish *keyring_ask(struct keyring *ring, const struct keyring_para
 	return wish;
 }
 
+/* Not freed at once: whoever drops the wish may have been told by this very key. */
+static void end_command(struct key *key)
+{
+	child_free(&key->child);
+	loop_timer_start(key->expiry, 0);
+}
+
 void keyring_drop(struct keyring_wish **wish_p)
 {
 	struct keyring_wish *wish = *wish_p;
@@ -203,8 +248,8 @@ void keyring_drop(struct keyring_wish **wish_p)
 		for (link = &wish->key->waiting; *link != wish; link = &(*link)->next)
 			;
 		*link = wish->next;
-		if (!wish->key->waiting)
-			child_free(&wish->key->child);
+		if (!wish->key->waiting && wish->key->child)
+			end_command(wish->key);
 	}
 	free(wish);
 }
@@ -220,15 +265,18 @@ struct keyring *keyring_new(struct loop *loop)
 void keyring_free(struct keyring **ring_p)
 {
 	struct keyring *ring = *ring_p;
+	struct key *key;
 
 	*ring_p = NULL;
 	if (!ring)
 		return;
-	while (ring->keys) {
-		struct key *key = ring->keys;
+	key = ring->keys;
+	HASH_CLEAR(hh, ring->keys);
+	while (key) {
+		struct key *next = key->hh.next;
 
-		ring->keys = key->next;
 		free_key(key);
+		key = next;
 	}
 	free(ring);
 }

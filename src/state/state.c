@@ -23,7 +23,14 @@
 struct state_claim {
 	UT_hash_handle hh;
 	int64_t mailbox;
+	struct state_claimer *by;
+	struct state_claim *next; /* of the same claimer */
+};
+
+struct state_claimer {
+	UT_hash_handle hh;
 	char *account;
+	struct state_claim *claims;
 };
 
 static bool read_identity(struct state *state, struct err *err)
@@ -97,18 +104,19 @@ struct state *state_open_existing(const char *directory, struct err *err)
 	return state;
 }
 
-static void claims_free(struct state *state)
+static void drop_claimer(struct state *state, struct state_claimer *claimer)
 {
-	struct state_claim *claim = state->claims;
+	while (claimer->claims) {
+		struct state_claim *claim = claimer->claims;
 
-	HASH_CLEAR(hh, state->claims);
-	while (claim) {
-		struct state_claim *next = claim->hh.next;
-
-		free(claim->account);
+		claimer->claims = claim->next;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it stands in the table */
+		HASH_DEL(state->claims, claim);
 		free(claim);
-		claim = next;
 	}
+	HASH_DEL(state->claimers, claimer);
+	free(claimer->account);
+	free(claimer);
 }
 
 void state_free(struct state **state_p)
@@ -121,7 +129,8 @@ void state_free(struct state **state_p)
 		sqlite3_finalize(state->made[i]);
 	sqlite3_close(state->reader);
 	sqlite3_close(state->writer);
-	claims_free(state);
+	while (state->claimers)
+		drop_claimer(state, state->claimers);
 	free(state->directory);
 	free(state->path);
 	free(state);
@@ -267,17 +276,42 @@ bool state_called_before(struct state *state, const struct state_key *key, const
 
 /* ---- claims ---- */
 
+static struct state_claimer *claimer_of(struct state *state, const char *account)
+{
+	struct state_claimer *claimer;
+
+	HASH_FIND_STR(state->claimers, account, claimer);
+	if (claimer)
+		return claimer;
+	claimer = mem_new(1, sizeof *claimer);
+	claimer->account = mem_copy(account);
+	HASH_ADD_KEYPTR(hh, state->claimers, claimer->account, strlen(account), claimer);
+	return claimer;
+}
+
 bool state_claim(struct state *state, int64_t mailbox, const char *account, struct err *err)
 {
 	struct state_claim *claim;
 
 	HASH_FIND(hh, state->claims, &mailbox, sizeof mailbox, claim);
 	if (claim)
-		return !strcmp(claim->account, account) ||
-		       err_set(err, ERR_CONFIG, "account \"%s\" collects it, too", claim->account);
+		return !strcmp(claim->by->account, account) ||
+		       err_set(err, ERR_CONFIG, "account \"%s\" collects it, too",
+			       claim->by->account);
 	claim = mem_new(1, sizeof *claim);
 	claim->mailbox = mailbox;
-	claim->account = mem_copy(account);
+	claim->by = claimer_of(state, account);
+	claim->next = claim->by->claims;
+	claim->by->claims = claim;
 	HASH_ADD(hh, state->claims, mailbox, sizeof claim->mailbox, claim);
 	return true;
+}
+
+void state_release(struct state *state, const char *account)
+{
+	struct state_claimer *claimer;
+
+	HASH_FIND_STR(state->claimers, account, claimer);
+	if (claimer)
+		drop_claimer(state, claimer);
 }

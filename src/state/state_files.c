@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -155,7 +156,7 @@ int state_enter_alone(const char *directory, struct err *err)
 	return -1;
 }
 
-struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *err)
+static struct state_lock *lock_file(const struct state *state, const char *name, struct err *err)
 {
 	char *path = mem_printf("%s/locks", state_directory(state));
 	struct state_lock *lock = NULL;
@@ -168,7 +169,7 @@ struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *
 		return NULL;
 	}
 	free(path);
-	path = mem_printf("%s/locks/%" PRId64, state_directory(state), mailbox);
+	path = mem_printf("%s/locks/%s", state_directory(state), name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
 	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
 		lock = mem_new(1, sizeof *lock);
@@ -181,6 +182,20 @@ struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *
 	}
 	free(path);
 	return lock;
+}
+
+struct state_lock *state_lock(struct state *state, int64_t mailbox, struct err *err)
+{
+	char name[24];
+
+	snprintf(name, sizeof name, "%" PRId64, mailbox);
+	return lock_file(state, name, err);
+}
+
+/* It stands among the others, so that no state is set aside while a daemon has it open. */
+struct state_lock *state_lock_daemon(struct state *state, struct err *err)
+{
+	return lock_file(state, "daemon", err);
 }
 
 void state_unlock(struct state_lock **lock)

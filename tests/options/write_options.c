@@ -227,6 +227,7 @@ static void tell_type(const struct option *option, json_t *schema, struct buf *w
 		buf_text(words, "true");
 		break;
 	case OPTION_ARGV:
+	case OPTION_COMMAND:
 	case OPTION_SECRET_COMMAND:
 	case OPTION_SECRET_TOKEN:
 		tell_list(option, schema, NULL);

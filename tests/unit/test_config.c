@@ -126,6 +126,9 @@ START_TEST(defaults_of_the_table)
 	ck_assert_ptr_null(config->run_as);
 	ck_assert_uint_eq(config->max_connections, 64);
 	ck_assert_uint_eq(config->max_connections_per_host, 4);
+	ck_assert_int_eq(config->log, CONFIG_LOG_STDERR);
+	ck_assert_ptr_null(config->notify_command);
+	ck_assert_ptr_null(config->metrics_file);
 	ck_assert_uint_eq(config->count, 1);
 	a = config_find(config, "work");
 	ck_assert_ptr_eq(a, config->accounts[0]);
@@ -149,6 +152,8 @@ START_TEST(defaults_of_the_table)
 	ck_assert_uint_eq(a->max_messages, 0);
 	ck_assert_int_eq(a->first_run, CONFIG_FIRST_ALL);
 	ck_assert_uint_eq(a->max_attempts, 5);
+	ck_assert_uint_eq(a->interval_ms, 300000);
+	ck_assert(a->idle);
 	ck_assert_uint_eq(a->timeout_ms, 180000);
 	ck_assert_str_eq(a->maildir, "/home/lee/Mail");
 	ck_assert_ptr_null(a->mda);
@@ -165,14 +170,16 @@ START_TEST(everything_given)
 {
 	struct config *config =
 	    load("state_dir: state\nrun_as: root\nmax_connections: 10000\n"
-		 "max_connections_per_host: 1\n"
+		 "max_connections_per_host: 1\nlog: syslog\n"
+		 "notify_command: [mail, -s, \"mailhaul 100%\", lee]\n"
+		 "metrics_file: ${MAILROOT}/m.prom\n"
 		 "accounts:\n  \"a.b_c-1\":\n    protocol: pop3\n    host: 192.0.2.1\n"
 		 "    port: 65535\n    tls:\n      mode: implicit\n"
 		 "      server_name: bücher.example\n      min_version: \"1.3\"\n"
 		 "      ca_file: ca.pem\n"
 		 "    user: lee@example.org\n    auth: Scram-SHA-256\n    password: ' p ß\"'\n"
 		 "    keep: False\n    max_size: 50M\n    max_messages: 1000\n    first_run: skip\n"
-		 "    max_attempts: 1\n    timeout: 1h\n"
+		 "    max_attempts: 1\n    timeout: 1h\n    interval: 7d\n    idle: false\n"
 		 "    deliver:\n      mda: [/usr/sbin/exim4, -oi, -f, \"%{sender}\", --, \"\"]\n"
 		 "      mda_timeout: 30s\n      mda_may_skip_input: true\n"
 		 "  pinned:\n    host: '::1'\n    tls:\n"
@@ -188,6 +195,11 @@ START_TEST(everything_given)
 	ck_assert_str_eq(config->state_dir, state);
 	ck_assert_str_eq(config->run_as, "root");
 	ck_assert_uint_eq(config->max_connections, 10000);
+	ck_assert_int_eq(config->log, CONFIG_LOG_SYSLOG);
+	ck_assert_str_eq(config->notify_command[2], "mailhaul 100%");
+	ck_assert_str_eq(config->notify_command[3], "lee");
+	ck_assert_ptr_null(config->notify_command[4]);
+	ck_assert_str_eq(config->metrics_file, "/srv/mail/m.prom");
 	a = config->accounts[0];
 	ck_assert_str_eq(a->name, "a.b_c-1");
 	ck_assert_int_eq(a->protocol, CONFIG_POP3);
@@ -204,6 +216,8 @@ START_TEST(everything_given)
 	ck_assert_uint_eq(a->max_messages, 1000);
 	ck_assert_int_eq(a->first_run, CONFIG_FIRST_SKIP);
 	ck_assert_uint_eq(a->timeout_ms, 3600000);
+	ck_assert_uint_eq(a->interval_ms, 604800000);
+	ck_assert(!a->idle);
 	ck_assert_str_eq(a->mda[3], "%{sender}");
 	ck_assert_str_eq(a->mda[5], "");
 	ck_assert_ptr_null(a->mda[6]);
@@ -367,7 +381,11 @@ START_TEST(unknown_keys)
 {
 	line_fails("hots: x",
 		   "5: unknown key \"hots\" in account \"work\"; did you mean \"host\"?");
-	line_fails("idle: true", "5: unknown key \"idle\" in account \"work\"");
+	line_fails("colour: x", "5: unknown key \"colour\" in account \"work\"");
+	line_fails("intervall: 5m", "5: unknown key \"intervall\" in account \"work\"; did you "
+				    "mean \"interval\"?");
+	line_fails("log: syslog", "5: unknown key \"log\" in account \"work\"; it belongs at the "
+				  "top of the configuration");
 	line_fails("Keep: true", "5: unknown key \"Keep\" in account \"work\"; did you mean "
 				 "\"keep\"?");
 	line_fails("password-file: x", "5: unknown key \"password-file\" in account \"work\"; did "
@@ -522,6 +540,32 @@ START_TEST(durations)
 				   "as 30s or 5m, not \"-5s\"");
 	line_fails("timeout: s", "14: timeout must be a whole number with a unit (s, m, h or d), "
 				 "as 30s or 5m, not \"s\"");
+}
+END_TEST
+
+START_TEST(intervals)
+{
+	line_fails("interval: 9s", "15: interval must be from 10s to 7d, not \"9s\"");
+	line_fails("interval: 8d", "15: interval must be from 10s to 7d, not \"8d\"");
+	line_fails("interval: 5", "15: interval needs a unit (s, m, h or d): did you mean 5s?");
+	line_fails("idle: never", "11: idle must be true or false, not \"never\"");
+}
+END_TEST
+
+START_TEST(what_the_daemon_tells)
+{
+	fails("log: journal\n" GOOD, "1:6: log must be stderr or syslog, not \"journal\"\n");
+	fails("notify_command: mail lee\n" GOOD,
+	      "1:17: notify_command must be a list, the program and its arguments: [program, "
+	      "argument]; there is no shell that would split a line\n");
+	fails("notify_command: [mail, -s, '%{account} fails', lee]\n" GOOD,
+	      "1:28: notify_command: nothing is filled in (\"%{account} fails\"); what there is to "
+	      "tell comes on standard input\n");
+	fails("notify_command: [~/bin/tell]\n" GOOD,
+	      "1:18: notify_command: arguments are used as they stand: there is no shell that "
+	      "would expand \"~/bin/tell\"; write the whole path\n");
+	fails("metrics_file: [a]\n" GOOD,
+	      "1:15: metrics_file must be a single value, not a list\n");
 }
 END_TEST
 
@@ -744,6 +788,45 @@ START_TEST(a_port_that_belongs_to_implicit_tls)
 		ck_assert_str_eq(buf_string(&told), cases[i].words);
 		ck_assert_ptr_nonnull(config);
 		config_free(&config);
+		free(text);
+	}
+}
+END_TEST
+
+/* Short intervals that stand under defaults are told once, however many accounts have them. */
+START_TEST(daemons_that_would_disappoint)
+{
+	static const char often[] =
+	    ": warning: interval: many servers refuse those who log in more than once a minute\n";
+	static const char suffix[] =
+	    ":1: warning: metrics_file: Prometheus' node exporter reads only files whose names end "
+	    "in .prom\n";
+	const struct {
+		const char *before, *after, *place, *words;
+	} cases[] = {
+	    {"", "    interval: 59s\n", "7:5", often},
+	    {"", "    interval: 1m\n", "", ""},
+	    {"defaults: {interval: 10s, user: kim}\n",
+	     "  home: {host: h.example, password_file: p, deliver: {maildir: /m}}\n", "1:12",
+	     often},
+	    {"", "    protocol: pop3\n    idle: true\n", "8:5",
+	     ": warning: idle is for protocol imap; in POP3 there is nothing to listen to\n"},
+	    {"", "    protocol: pop3\n    idle: false\n", "", ""},
+	    {"defaults: {idle: true}\n", "    protocol: pop3\n", "", ""},
+	    {"metrics_file: m.txt\n", "", "1", suffix},
+	    {"metrics_file: /prom\n", "", "1", suffix},
+	    {"metrics_file: /x.prom\n", "", "", ""},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char *text = mem_printf("%s" GOOD "%s", cases[i].before, cases[i].after);
+		char *words = mem_printf("%s%s", cases[i].place, cases[i].words);
+		struct config *config = load(text);
+
+		ck_assert_str_eq(buf_string(&told), words);
+		ck_assert_ptr_nonnull(config);
+		config_free(&config);
+		free(words);
 		free(text);
 	}
 }
@@ -1120,6 +1203,7 @@ static TCase *good_files(void)
 	tcase_add_test(tests, the_default_file);
 	tcase_add_test(tests, programs_that_are_dangerous);
 	tcase_add_test(tests, a_port_that_belongs_to_implicit_tls);
+	tcase_add_test(tests, daemons_that_would_disappoint);
 	tcase_add_test(tests, accounts_that_do_not_collide);
 	return tests;
 }
@@ -1135,6 +1219,8 @@ static TCase *bad_values(void)
 	tcase_add_test(tests, keeping_and_sizes);
 	tcase_add_test(tests, numbers);
 	tcase_add_test(tests, durations);
+	tcase_add_test(tests, intervals);
+	tcase_add_test(tests, what_the_daemon_tells);
 	tcase_add_test(tests, choices);
 	tcase_add_test(tests, control_characters);
 	tcase_add_test(tests, mailboxes);

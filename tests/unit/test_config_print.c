@@ -97,6 +97,7 @@ START_TEST(where_values_come_from)
 	       "    mda: [procmail]\n"
 	       "    mda_timeout: 60s\n",
 	       "state_dir: /home/lee/.local/state/mailhaul      # default\n"
+	       "log: stderr                                     # default\n"
 	       "max_connections: 8                              # config.yaml:1\n"
 	       "max_connections_per_host: 4                     # default\n"
 	       "\n"
@@ -116,6 +117,8 @@ START_TEST(where_values_come_from)
 	       "    max_size: 1536K                             # accounts.d/work.yaml:5\n"
 	       "    first_run: all                              # default\n"
 	       "    max_attempts: 5                             # default\n"
+	       "    interval: 5m                                # default\n"
+	       "    idle: true                                  # default\n"
 	       "    timeout: 3m                                 # default\n"
 	       "    deliver:\n"
 	       "      maildir: /home/lee/Mail/work              # accounts.d/work.yaml:4\n"
@@ -274,7 +277,8 @@ static void same_configuration(const struct config *a, const struct config *b)
 START_TEST(round_trip)
 {
 	static const char text[] =
-	    "state_dir: state\nrun_as: root\nmax_connections: 10000\n"
+	    "state_dir: state\nrun_as: root\nmax_connections: 10000\nlog: syslog\n"
+	    "notify_command: [mail, -s, 'a b', lee]\nmetrics_file: m.prom\n"
 	    "defaults: {timeout: 61s, max_attempts: 7, mailboxes: [INBOX, a, 'b c', \"null\"]}\n"
 	    "accounts:\n"
 	    "  a.b_c-1:\n"
@@ -282,7 +286,7 @@ START_TEST(round_trip)
 	    "    tls: {mode: implicit, server_name: bücher.example, min_version: '1.3', "
 	    "ca_file: 'c a.pem'}\n"
 	    "    user: '12 \"\\\\ # ß'\n    auth: Scram-SHA-256\n    password: ' p ß\"'\n"
-	    "    keep: False\n"
+	    "    keep: False\n    interval: 90m\n    idle: false\n"
 	    "    deliver: {mda: [/usr/sbin/exim4, -oi, -f, '%{sender}', --, '', '%%', no], "
 	    "mda_timeout: 30s, mda_may_skip_input: true}\n"
 	    "  '1e3':\n"

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ASKERS = 5 };
@@ -28,6 +30,32 @@ static struct keyring *ring;
 static struct asker askers[ASKERS];
 static struct secret secret;
 static char path[64]; /* a line for each run */
+static time_t ahead;  /* seconds */
+
+/* In place of the library's, for libuv too: clocks that tests can set forward. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int failed = (int)syscall(SYS_clock_gettime, clock, now);
+
+	now->tv_sec += ahead;
+	return failed;
+}
+
+static void nothing(void *ctx)
+{
+	(void)ctx;
+}
+
+/* Runs what is due by then: the ring's own timers keep no loop alive. */
+static void later(time_t seconds)
+{
+	struct loop_timer *timer = loop_timer_new(loop, nothing, NULL);
+
+	ahead += seconds;
+	loop_timer_start(timer, 1);
+	loop_run(loop);
+	loop_timer_free(&timer);
+}
 
 static void setup(void)
 {
@@ -172,6 +200,149 @@ START_TEST(a_failure_is_shared_too)
 }
 END_TEST
 
+START_TEST(a_secret_is_kept_for_five_minutes)
+{
+	by_script("true");
+	ask(0, 0);
+	loop_run(loop);
+	later(299);
+	ask(1, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[1].secret, "run 1");
+	later(2);
+	ask(2, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[2].secret, "run 2");
+	/* The time counts from the last run. */
+	later(299);
+	ask(3, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[3].secret, "run 2");
+}
+END_TEST
+
+/* One that was refused long ago is still known from one that was fetched since. */
+START_TEST(editions_outlive_what_they_count)
+{
+	by_script("true");
+	ask(0, 0);
+	loop_run(loop);
+	later(301);
+	for (int i = 1; i < 4; i++) {
+		ask(i, askers[0].edition);
+		loop_run(loop);
+		ck_assert_str_eq(askers[i].secret, "run 2");
+		ck_assert_uint_gt(askers[i].edition, askers[0].edition);
+	}
+}
+END_TEST
+
+START_TEST(a_failure_is_kept_for_one_minute)
+{
+	secret = (struct secret){.kind = SECRET_COMMAND, .argv = mem_new(4, sizeof(char *))};
+	secret.argv[0] = mem_copy("sh");
+	secret.argv[1] = mem_copy("-c");
+	secret.argv[2] =
+	    mem_printf("echo x >>%s; test $(wc -l <%s) = 2 && echo mended", path, path);
+	ask(0, 0);
+	loop_run(loop);
+	later(59);
+	ask(1, 0);
+	loop_run(loop);
+	ck_assert_int_eq(askers[1].err.kind, ERR_AUTH);
+	later(2);
+	ask(2, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[2].secret, "mended");
+	later(200);
+	ask(3, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[3].secret, "mended");
+	ck_assert_int_eq(runs(), 2);
+}
+END_TEST
+
+/* Those who were about to be told of what goes just now are told. */
+START_TEST(an_answer_that_is_on_its_way)
+{
+	by_script("true");
+	ask(0, 0);
+	loop_run(loop);
+	ahead += 301;
+	ask(1, 0);
+	askers[1].drops = &askers[2];
+	ask(2, 0);
+	ask(3, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[1].secret, "run 1");
+	ck_assert_int_eq(askers[2].answers, 0);
+	ck_assert_str_eq(askers[3].secret, "run 1");
+	ask(4, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[4].secret, "run 2");
+}
+END_TEST
+
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed elsewhere */
+
+/* Whether these octets stand anywhere in the heap. */
+static bool heap_holds(const char *octets)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	char *begin = NULL, *end = NULL;
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof line, maps) && !strstr(line, "[heap]"))
+		;
+	fclose(maps);
+	ck_assert_int_eq(sscanf(line, "%p-%p", (void **)&begin, (void **)&end), 2);
+	return memmem(begin, (size_t)(end - begin), octets, strlen(octets)) != NULL;
+}
+
+START_TEST(what_is_not_kept_is_wiped)
+{
+	static const char word[] = "Sesame-is-open";
+
+	secret = (struct secret){.kind = SECRET_COMMAND, .argv = mem_new(4, sizeof(char *))};
+	secret.argv[0] = mem_copy("printf");
+	secret.argv[1] = mem_copy("Ses%s");
+	secret.argv[2] = mem_copy("ame-is-open");
+	ask(0, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[0].secret, word);
+	later(299);
+	ck_assert(heap_holds(word));
+	later(2);
+	ck_assert(!heap_holds(word));
+}
+END_TEST
+
+#endif
+
+/* A command that was ended, because nobody waited any more, gave no answer that could be shared. */
+START_TEST(what_was_ended_is_run_again)
+{
+	by_script("true");
+	ask(0, 0);
+	loop_run(loop);
+	ask(1, askers[0].edition);
+	keyring_drop(&askers[1].wish);
+	ask(2, 0);
+	loop_run(loop);
+	ck_assert_int_eq(askers[2].answers, 1);
+	ck_assert_int_eq(askers[2].err.kind, ERR_NONE);
+	ck_assert_int_eq(strncmp(askers[2].secret, "run ", 4), 0);
+	ask(3, askers[2].edition);
+	keyring_drop(&askers[3].wish);
+	later(0);
+	ask(4, 0);
+	loop_run(loop);
+	ck_assert_int_eq(askers[4].answers, 1);
+	ck_assert_int_eq(askers[4].err.kind, ERR_NONE);
+}
+END_TEST
+
 START_TEST(commands_that_hang_or_flood)
 {
 	by_script("sleep 100");
@@ -248,6 +419,14 @@ int main(void)
 	tcase_add_test(tests, another_command_is_another);
 	tcase_add_test(tests, refused_secrets_are_fetched_anew_once);
 	tcase_add_test(tests, a_failure_is_shared_too);
+	tcase_add_test(tests, a_secret_is_kept_for_five_minutes);
+	tcase_add_test(tests, editions_outlive_what_they_count);
+	tcase_add_test(tests, a_failure_is_kept_for_one_minute);
+	tcase_add_test(tests, an_answer_that_is_on_its_way);
+#ifndef __SANITIZE_ADDRESS__
+	tcase_add_test(tests, what_is_not_kept_is_wiped);
+#endif
+	tcase_add_test(tests, what_was_ended_is_run_again);
 	tcase_add_test(tests, commands_that_hang_or_flood);
 	tcase_add_test(tests, wishes_are_dropped);
 	tcase_add_test(tests, what_needs_no_command);

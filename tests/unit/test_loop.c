@@ -125,6 +125,27 @@ START_TEST(a_timer_counts_from_its_start_not_from_the_turn)
 }
 END_TEST
 
+/* It fires while there is something else to wait for, and only then. */
+START_TEST(a_timer_in_the_background_keeps_no_loop_alive)
+{
+	struct loop_timer *behind = loop_timer_new(loop, note, word("b"));
+
+	timer = loop_timer_new(loop, note, word("t"));
+	loop_timer_background(behind);
+	loop_timer_start(behind, 10);
+	loop_run(loop);
+	ck_assert_str_eq(buf_string(&seen), "");
+	loop_timer_start(timer, 50);
+	loop_timer_start(behind, 20);
+	loop_run(loop);
+	ck_assert_str_eq(buf_string(&seen), "bt");
+	loop_timer_start(behind, 10000);
+	loop_run(loop);
+	loop_timer_free(&behind);
+	loop_timer_free(&timer);
+}
+END_TEST
+
 START_TEST(stopped_and_freed_timers_do_not_fire)
 {
 	struct loop_timer *other = loop_timer_new(loop, note, word("stopped"));
@@ -242,6 +263,7 @@ int main(void)
 	tcase_add_test(tests, deferring_for_ever_starves_nothing);
 	tcase_add_test(tests, a_timer_fires_once_and_may_be_freed_in_its_callback);
 	tcase_add_test(tests, a_timer_counts_from_its_start_not_from_the_turn);
+	tcase_add_test(tests, a_timer_in_the_background_keeps_no_loop_alive);
 	tcase_add_test(tests, stopped_and_freed_timers_do_not_fire);
 	tcase_add_test(tests, a_signal_is_told_on_the_loop);
 	tcase_add_test(tests, a_signal_does_not_keep_the_loop_alive);

@@ -49,7 +49,7 @@ START_TEST(nearest_names)
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		ck_assert_str_eq(option_nearest(OPTION_ACCOUNT, cases[i].name), cases[i].nearest);
-	ck_assert_ptr_null(option_nearest(OPTION_ACCOUNT, "interval"));
+	ck_assert_ptr_null(option_nearest(OPTION_ACCOUNT, "schedule"));
 	ck_assert_ptr_null(option_nearest(OPTION_ACCOUNT, "zz"));
 	ck_assert_ptr_null(option_nearest(OPTION_ACCOUNT, ""));
 	ck_assert_ptr_null(option_nearest(

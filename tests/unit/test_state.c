@@ -335,8 +335,18 @@ START_TEST(many_processes_open_a_new_state_at_once)
 }
 END_TEST
 
+static struct state_lock *lock_box(struct state *of)
+{
+	return state_lock(of, box.id, &err);
+}
+
+static struct state_lock *lock_for_daemon(struct state *of)
+{
+	return state_lock_daemon(of, &err);
+}
+
 /* Starts a process that holds the lock; returns when it does. */
-static pid_t holder(void)
+static pid_t holder(struct state_lock *(*lock)(struct state *of))
 {
 	int ends[2];
 	char octet;
@@ -347,7 +357,7 @@ static pid_t holder(void)
 	if (!child) {
 		struct state *mine = opened();
 
-		if (!mine || !state_lock(mine, box.id, &err))
+		if (!mine || !lock(mine))
 			_exit(1);
 		(void)!write(ends[1], "x", 1);
 		alarm(60);
@@ -362,7 +372,7 @@ static pid_t holder(void)
 
 START_TEST(a_lock_dies_with_its_process)
 {
-	pid_t child = holder();
+	pid_t child = holder(lock_box);
 	struct state_lock *lock;
 	struct state_lock *other;
 
@@ -389,10 +399,33 @@ START_TEST(a_lock_dies_with_its_process)
 }
 END_TEST
 
+/* Its own lock is none of a mailbox. */
+START_TEST(one_daemon_a_state)
+{
+	pid_t child = holder(lock_for_daemon);
+	struct state_lock *lock, *visit;
+
+	memset(&err, 0x55, sizeof err);
+	ck_assert_ptr_null(state_lock_daemon(state, &err));
+	ck_assert_int_eq(err.kind, ERR_NONE);
+	ck_good((visit = state_lock(state, box.id, &err)) != NULL);
+	state_unlock(&visit);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	ck_good((lock = state_lock_daemon(state, &err)) != NULL);
+	ck_assert_ptr_null(state_lock_daemon(state, &err));
+	ck_assert_int_eq(err.kind, ERR_NONE);
+	state_unlock(&lock);
+	ck_good((lock = state_lock_daemon(state, &err)) != NULL);
+	state_unlock(&lock);
+}
+END_TEST
+
 START_TEST(a_lock_that_cannot_be_made_is_an_error)
 {
 	put(at("state/locks"), "x", 0600);
 	ck_fails(state_lock(state, box.id, &err), ERR_STATE, at("state/locks"));
+	ck_fails(state_lock_daemon(state, &err), ERR_STATE, at("state/locks"));
 	ck_assert_int_eq(unlink(at("state/locks")), 0);
 	ck_assert_int_eq(symlink(at("nowhere"), at("state/locks")), 0);
 	ck_fails(state_lock(state, box.id, &err), ERR_STATE, at("state/locks"));
@@ -942,6 +975,27 @@ START_TEST(two_accounts_claim_one_mailbox)
 }
 END_TEST
 
+/* All that an account claimed, nothing of others. */
+START_TEST(what_is_released_may_be_claimed_by_another)
+{
+	int64_t id = entry(other).id;
+
+	for (int64_t i = 0; i < 100; i++)
+		ck_good(state_claim(state, id + i, i % 2 ? "home" : "work", &err));
+	state_release(state, "nobody");
+	state_release(state, "work");
+	state_release(state, "work");
+	for (int64_t i = 0; i < 100; i++)
+		ck_assert(state_claim(state, id + i, "new", &err) == !(i % 2));
+	ck_good(state_claim(state, id + 1, "home", &err));
+	ck_good(state_claim(state, id + 100, "work", &err));
+	state_release(state, "home");
+	ck_good(state_claim(state, id + 1, "work", &err));
+	ck_assert(!state_claim(state, id + 2, "work", &err));
+	ck_assert_ptr_nonnull(strstr(err.words, "\"new\""));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("state");
@@ -955,6 +1009,7 @@ int main(void)
 	tcase_add_test(tests, an_account_without_a_mailbox);
 	tcase_add_test(tests, a_mailbox_that_was_called_otherwise);
 	tcase_add_test(tests, two_accounts_claim_one_mailbox);
+	tcase_add_test(tests, what_is_released_may_be_claimed_by_another);
 	tcase_add_test(tests, what_was_remembered_is_there_again);
 	tcase_add_test(tests, a_directory_behind_a_link);
 	tcase_add_test(tests, a_file_that_is_a_link_is_refused);
@@ -967,6 +1022,7 @@ int main(void)
 	tcase_add_test(tests, what_cannot_be_written_is_an_error);
 	tcase_add_test(tests, many_processes_open_a_new_state_at_once);
 	tcase_add_test(tests, a_lock_dies_with_its_process);
+	tcase_add_test(tests, one_daemon_a_state);
 	tcase_add_test(tests, a_lock_that_cannot_be_made_is_an_error);
 	tcase_add_test(tests, kill_loses_nothing_that_was_committed);
 	tcase_add_test(tests, mailboxes_are_told_apart);

@@ -197,6 +197,10 @@ START_TEST(what_is_left_alone)
 	ck_good((lock = state_lock(state, box.id, &err)) != NULL);
 	ck_fails(state_set_aside(at("s"), &as, &err), ERR_TEMPORARY, "at work");
 	state_unlock(&lock);
+	/* Or a daemon has it open, though it visits nothing just now. */
+	ck_good((lock = state_lock_daemon(state, &err)) != NULL);
+	ck_fails(state_set_aside(at("s"), &as, &err), ERR_TEMPORARY, "at work");
+	state_unlock(&lock);
 }
 END_TEST
 
