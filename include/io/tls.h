@@ -106,6 +106,9 @@ enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct er
 /* Encrypts len octets. */
 bool tls_write(struct tls *tls, const void *bytes, size_t len, struct err *err);
 
+/* Frees the buffers that are empty. */
+void tls_rest(struct tls *tls);
+
 /* Queues close_notify. */
 void tls_close(struct tls *tls);
 

@@ -432,8 +432,8 @@ static bool wants_to_read(const struct conn *conn)
 
 static bool silence_counts(const struct conn *conn)
 {
-	return (conn->state == CLEAR || conn->state == SECURED) && !conn->broken &&
-	       (conn->reading || conn->link->sending.len);
+	return conn->silence_ms && (conn->state == CLEAR || conn->state == SECURED) &&
+	       !conn->broken && (conn->reading || conn->link->sending.len);
 }
 
 /* Reads or not, and lets the clock of silence run or not. */
@@ -642,6 +642,33 @@ void conn_pause(struct conn *conn, bool paused)
 	conn->paused = paused;
 	if (!conn->corked)
 		arrange(conn);
+}
+
+void conn_patience(struct conn *conn, uint64_t silence_ms)
+{
+	conn->silence_ms = silence_ms;
+	conn->active = uv_now(loop_uv(conn->loop));
+	if (conn->ticking)
+		loop_timer_stop(conn->clock);
+	conn->ticking = false;
+	arrange(conn);
+}
+
+void conn_direct(struct conn *conn, void (*on)(void *ctx, enum conn_what what, const struct err *),
+		 void *ctx)
+{
+	conn->on = on;
+	conn->ctx = ctx;
+}
+
+void conn_rest(struct conn *conn)
+{
+	if (!conn->in.len)
+		buf_wipe(&conn->in);
+	if (!conn->out.len)
+		buf_free(&conn->out);
+	if (conn->tls)
+		tls_rest(conn->tls);
 }
 
 const struct tls_info *conn_tls(const struct conn *conn)

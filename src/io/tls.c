@@ -283,6 +283,14 @@ struct buf *tls_wire_out(struct tls *tls)
 	return &tls->wire_out;
 }
 
+void tls_rest(struct tls *tls)
+{
+	if (!tls->wire_in.len)
+		buf_free(&tls->wire_in);
+	if (!tls->wire_out.len)
+		buf_free(&tls->wire_out);
+}
+
 /* Does the alert speak of our certificate, or of the want of one? In TLS 1.3 such an alert comes
  * after the handshake. In TLS 1.2 it comes within, and may be any one (RFC 5246, 7.4.6). */
 static bool about_our_certificate(const struct tls *tls, gnutls_alert_description_t alert)
