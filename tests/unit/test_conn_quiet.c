@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 /* Below what design and memory of thousands of listeners are reckoned with. */
-enum { MANY = 100, HEAP_MAX = 16 * 1024 };
+enum { MANY = 100, HEAP_MAX = 12 * 1024 };
 
 static struct lab lab;
 static struct lab_cert cert;
