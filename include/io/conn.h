@@ -64,8 +64,8 @@ void conn_pause(struct conn *conn, bool paused);
  */
 void conn_patience(struct conn *conn, uint64_t silence_ms);
 
-/* Gives all later events to another owner. What stands in conn_in() he has to look at himself: no
- * event tells of it again. */
+/* Gives all later events to another owner. What was told before is not told again: what stands in
+ * conn_in(), and that CONN_EOF came, he has to know from the first one. */
 void conn_direct(struct conn *conn, void (*on)(void *ctx, enum conn_what what, const struct err *),
 		 void *ctx);
 
