@@ -27,7 +27,8 @@ struct conn_params {
 	struct tls_params tls; /* strings and arrays are copied, trust is borrowed */
 	uint64_t connect_ms;   /* for each address: 10,000, or the silence where that is less */
 	uint64_t handshake_ms; /* 30,000, or the silence where that is less */
-	uint64_t silence_ms; /* the longest wait for an octet while reading, and for one to leave */
+	uint64_t silence_ms;   /* the longest wait for an octet while reading, and for one to leave;
+				  0: any */
 	/* Called on the loop, never from within a conn_ function. err only with CONN_FAILED. May
 	 * free the connection. */
 	void (*on)(void *ctx, enum conn_what what, const struct err *err);
@@ -57,6 +58,21 @@ void conn_write(struct conn *conn, struct buf *bytes, bool secret);
 
 /* While paused nothing is read and the silence does not count. A new connection is not paused. */
 void conn_pause(struct conn *conn, bool paused);
+
+/* Another silence_ms from now on (0: any silence is borne), counted from now. While nothing else
+ * counts, the system's keep-alive ends a connection whose peer has vanished, after three minutes.
+ */
+void conn_patience(struct conn *conn, uint64_t silence_ms);
+
+/* Gives all later events to another owner. What was told before is not told again: what stands in
+ * conn_in(), and that CONN_EOF came, he has to know from the first one. */
+void conn_direct(struct conn *conn, void (*on)(void *ctx, enum conn_what what, const struct err *),
+		 void *ctx);
+
+/* Frees what is not needed while nothing happens; it is made anew when something does. For a
+ * connection that is going to listen: said after each event that left conn_in() empty, and after
+ * each conn_write(). */
+void conn_rest(struct conn *conn);
 
 /* NULL before CONN_SECURED. */
 const struct tls_info *conn_tls(const struct conn *conn);

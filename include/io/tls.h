@@ -50,7 +50,7 @@ struct tls_params {
 	bool only_1_3;
 };
 
-/* What protects a connection, for people. Strings are never NULL once the handshake is done. */
+/* What protects a connection, for people. */
 struct tls_info {
 	char version[16]; /* "TLS 1.3" */
 	char cipher[48]; /* "TLS_AES_256_GCM_SHA384", the RFC 8446 or 5246 suite name where known */
@@ -90,11 +90,14 @@ struct buf *tls_wire_in(struct tls *tls);
 struct buf *tls_wire_out(struct tls *tls);
 
 /*
- * Goes on with the handshake. TLS_OK: done and verified, info is filled. TLS_FAILED: err says what
+ * Goes on with the handshake. TLS_OK: done and verified. TLS_FAILED: err says what
  * was refused and why (the verification status in words; for an unknown CA the peer's pin and the
  * advice to use pin_sha256 or ca_file), in the pattern "...; nothing was sent."
  */
-enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err);
+enum tls_step tls_handshake(struct tls *tls, struct err *err);
+
+/* After TLS_OK of the handshake; owned by tls. */
+const struct tls_info *tls_info(const struct tls *tls);
 
 /* After TLS_OK of the handshake. False: this connection has none. */
 bool tls_binding(const struct tls *tls, struct tls_binding *binding_r);
@@ -105,6 +108,9 @@ enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct er
 
 /* Encrypts len octets. */
 bool tls_write(struct tls *tls, const void *bytes, size_t len, struct err *err);
+
+/* Frees the buffers that are empty. */
+void tls_rest(struct tls *tls);
 
 /* Queues close_notify. */
 void tls_close(struct tls *tls);

@@ -3,13 +3,16 @@
  * no wait without a deadline.
  *
  * What libuv lets go of only later stands apart, so that a connection can be freed at any moment:
- * the link holds the socket, its request, and the octets on their way. It points back, and the
- * pointer is cleared when the connection is over.
+ * the link holds the socket and what is on its way. It points back, and the pointer is cleared when
+ * the connection is over.
  *
  *     CONNECTING -> CLEAR (STARTTLS) -> HANDSHAKE -> SECURED -> OVER
  *
  * Octets that arrive are decrypted at once and whole, so nothing is ever stranded inside GnuTLS.
  * What is written while an event is being delivered leaves in one piece when the owner returns.
+ *
+ * A connection may listen for days, one of thousands: what it does not need for that is made when
+ * it is needed, and freed afterwards.
  */
 #include "io/conn.h"
 
@@ -28,12 +31,27 @@ enum {
 
 enum conn_state { CONNECTING, CLEAR, HANDSHAKE, SECURED, OVER };
 
+/* On its way in a uv_write(). */
+struct sending {
+	uv_write_t write;
+	struct buf bytes;
+	size_t unsent; /* what was left of them when the clock last looked */
+	struct link *link;
+};
+
 struct link {
 	uv_tcp_t *tcp;
-	uv_write_t write;
-	struct buf sending; /* on its way in a uv_write() */
-	size_t unsent;	    /* what was left of it when the clock last looked */
-	struct conn *conn;  /* NULL: closing */
+	struct sending *sending; /* NULL: nothing */
+	struct conn *conn;	 /* NULL: closing */
+};
+
+/* What the handshake wants. */
+struct hello {
+	struct tls_trust *trust;
+	char *name;
+	char **pins;
+	bool only_1_3;
+	uint64_t handshake_ms;
 };
 
 struct conn {
@@ -41,34 +59,29 @@ struct conn {
 	enum conn_state state;
 	char *host;
 	bool implicit;
-	uint64_t handshake_ms;
 	uint64_t silence_ms;
 	uint64_t received; /* octets, decrypted */
 	void (*on)(void *ctx, enum conn_what what, const struct err *err);
 	void *ctx;
 
-	struct tls_trust *trust;
-	char *tls_name;
-	char **pins;
-	bool only_1_3;
-
-	struct dial *dial; /* while CONNECTING */
+	struct hello *hello; /* until SECURED */
+	struct dial *dial;   /* while CONNECTING */
 	struct link *link;
 	struct loop_timer *clock; /* deadline of the state; in CLEAR and SECURED the silence */
-	struct loop_timer *later; /* runs what must not happen inside a conn_ function */
+	struct loop_timer *later; /* tells a failure that must not be told inside a conn_ function;
+				     NULL: there was none */
 	uint64_t active;	  /* when an octet last came or went */
 	bool ticking;		  /* the silence is being counted */
 	bool reading;
 	bool paused;
-	bool corked;	    /* an event is being delivered: collect what is written */
-	bool ended;	    /* CONN_EOF was told or is due */
-	bool broken;	    /* writing failed */
-	struct err failure; /* to be told by later */
+	bool corked;	     /* an event is being delivered: collect what is written */
+	bool ended;	     /* CONN_EOF was told or is due */
+	bool broken;	     /* writing failed */
+	struct err *failure; /* to be told by later */
 
 	struct buf in;
 	struct buf out; /* on the wire's side of TLS */
 	struct tls *tls;
-	struct tls_info info;
 	char peer[DIAL_PEER_MAX];
 	bool *freed; /* set by conn_free() for the delivery it happens in */
 };
@@ -95,7 +108,6 @@ static void on_link_closed(uv_handle_t *handle)
 {
 	struct link *link = handle->data;
 
-	buf_wipe(&link->sending);
 	free(link);
 	free(handle);
 }
@@ -119,19 +131,35 @@ static void fail(struct conn *conn, const struct err *err)
 		return;
 	conn->state = OVER;
 	loop_timer_stop(conn->clock);
-	loop_timer_stop(conn->later);
+	if (conn->later)
+		loop_timer_stop(conn->later);
 	drop_link(conn);
 	tell(conn, CONN_FAILED, &copy);
 }
 
+static void on_later(void *ctx)
+{
+	struct conn *conn = ctx;
+
+	fail(conn, conn->failure);
+}
+
+/* Once: the first failure stands. */
+static void fail_in(struct conn *conn, uint64_t milliseconds, const struct err *err)
+{
+	conn->failure = mem_new(1, sizeof *conn->failure);
+	*conn->failure = *err;
+	conn->later = loop_timer_new(conn->loop, on_later, conn);
+	loop_timer_start(conn->later, milliseconds);
+}
+
 static void fail_later(struct conn *conn, const struct err *err)
 {
-	if (conn->failure.kind != ERR_NONE)
+	if (conn->failure)
 		return;
-	conn->failure = *err;
 	conn->ended = true; /* whatever still comes is not for the owner */
 	arrange(conn);
-	loop_timer_start(conn->later, 0);
+	fail_in(conn, 0, err);
 }
 
 static bool in_stream(const struct conn *conn)
@@ -150,23 +178,29 @@ static void flush(struct conn *conn);
  */
 static void write_failed(struct conn *conn, int status)
 {
+	struct err err;
+
 	if (conn->broken)
 		return;
 	conn->broken = true;
 	buf_wipe(&conn->out);
-	if (conn->failure.kind != ERR_NONE)
+	if (conn->failure)
 		return;
-	err_set(&conn->failure, ERR_TEMPORARY, "the connection to %s broke: %s", conn->host,
+	err_set(&err, ERR_TEMPORARY, "the connection to %s broke: %s", conn->host,
 		uv_strerror(status));
-	loop_timer_start(conn->later, CONN_BROKEN_MS);
+	fail_in(conn, CONN_BROKEN_MS, &err);
 }
 
+/* Comes for everything, also for what was on its way when the link was closed. */
 static void on_written(uv_write_t *request, int status)
 {
-	struct link *link = request->data;
+	struct sending *sending = request->data;
+	struct link *link = sending->link;
 	struct conn *conn = link->conn;
 
-	buf_wipe(&link->sending);
+	link->sending = NULL;
+	buf_wipe(&sending->bytes);
+	free(sending);
 	if (!conn || conn->state == OVER)
 		return;
 	if (status < 0) {
@@ -198,18 +232,23 @@ static void gather(struct conn *conn)
 /* Gives the rest to libuv, which waits for the socket. */
 static void send_rest(struct conn *conn)
 {
+	struct sending *sending = mem_new(1, sizeof *sending);
 	struct link *link = conn->link;
 	uv_buf_t piece;
 	int status;
 
-	link->sending = conn->out;
-	link->unsent = link->sending.len;
+	sending->bytes = conn->out;
+	sending->unsent = sending->bytes.len;
+	sending->link = link;
+	sending->write.data = sending;
 	conn->out = (struct buf){0};
-	link->write.data = link;
-	piece = uv_buf_init((char *)link->sending.data, (unsigned)link->sending.len);
-	status = uv_write(&link->write, (uv_stream_t *)link->tcp, &piece, 1, on_written);
+	link->sending = sending;
+	piece = uv_buf_init((char *)sending->bytes.data, (unsigned)sending->bytes.len);
+	status = uv_write(&sending->write, (uv_stream_t *)link->tcp, &piece, 1, on_written);
 	if (status < 0) {
-		buf_wipe(&link->sending);
+		link->sending = NULL;
+		buf_wipe(&sending->bytes);
+		free(sending);
 		write_failed(conn, status);
 	}
 }
@@ -220,7 +259,7 @@ static void flush(struct conn *conn)
 	int sent;
 
 	gather(conn);
-	if (!conn->link || conn->broken || !conn->out.len || conn->link->sending.len)
+	if (!conn->link || conn->broken || !conn->out.len || conn->link->sending)
 		return;
 	piece = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.len);
 	sent = uv_try_write((uv_stream_t *)conn->link->tcp, &piece, 1);
@@ -266,20 +305,54 @@ void conn_write(struct conn *conn, struct buf *bytes, bool secret)
 /* ---- TLS --------------------------------------------------------------------------------------
  */
 
+static void make_hello(struct conn *conn, const struct conn_params *params)
+{
+	const struct tls_params *tls = &params->tls;
+	struct hello *hello = mem_new(1, sizeof *hello);
+	size_t count = 0;
+
+	hello->trust = tls->trust;
+	hello->name = mem_copy(tls->name ? tls->name : params->host);
+	hello->only_1_3 = tls->only_1_3;
+	hello->handshake_ms = params->handshake_ms;
+	while (tls->pins && tls->pins[count])
+		count++;
+	if (count)
+		hello->pins = mem_new(count + 1, sizeof *hello->pins);
+	for (size_t i = 0; i < count; i++)
+		hello->pins[i] = mem_copy(tls->pins[i]);
+	conn->hello = hello;
+}
+
+static void drop_hello(struct conn *conn)
+{
+	struct hello *hello = conn->hello;
+
+	if (!hello)
+		return;
+	for (size_t i = 0; hello->pins && hello->pins[i]; i++)
+		free(hello->pins[i]);
+	free(hello->pins);
+	free(hello->name);
+	free(hello);
+	conn->hello = NULL;
+}
+
 static bool say_hello(struct conn *conn, struct err *err)
 {
-	struct tls_params params = {.trust = conn->trust,
-				    .name = conn->tls_name,
-				    .pins = (const char *const *)conn->pins,
-				    .only_1_3 = conn->only_1_3};
+	struct hello *hello = conn->hello;
+	struct tls_params params = {.trust = hello->trust,
+				    .name = hello->name,
+				    .pins = (const char *const *)hello->pins,
+				    .only_1_3 = hello->only_1_3};
 
 	conn->tls = tls_new(&params, err);
 	if (!conn->tls)
 		return false;
 	conn->state = HANDSHAKE;
-	loop_timer_start(conn->clock, conn->handshake_ms);
+	loop_timer_start(conn->clock, hello->handshake_ms);
 	conn->ticking = false;
-	return tls_handshake(conn->tls, &conn->info, err) != TLS_FAILED;
+	return tls_handshake(conn->tls, err) != TLS_FAILED;
 }
 
 void conn_start_tls(struct conn *conn)
@@ -304,7 +377,7 @@ void conn_start_tls(struct conn *conn)
 static bool shake(struct conn *conn)
 {
 	struct err err = {0};
-	enum tls_step step = tls_handshake(conn->tls, &conn->info, &err);
+	enum tls_step step = tls_handshake(conn->tls, &err);
 
 	if (step == TLS_FAILED) {
 		flush(conn); /* the alert, as far as it goes at once */
@@ -314,6 +387,7 @@ static bool shake(struct conn *conn)
 	if (step == TLS_MORE)
 		return true;
 	conn->state = SECURED;
+	drop_hello(conn);
 	loop_timer_stop(conn->clock);
 	conn->ticking = false;
 	return tell(conn, CONN_SECURED, NULL);
@@ -432,8 +506,8 @@ static bool wants_to_read(const struct conn *conn)
 
 static bool silence_counts(const struct conn *conn)
 {
-	return (conn->state == CLEAR || conn->state == SECURED) && !conn->broken &&
-	       (conn->reading || conn->link->sending.len);
+	return conn->silence_ms && (conn->state == CLEAR || conn->state == SECURED) &&
+	       !conn->broken && (conn->reading || conn->link->sending);
 }
 
 /* Reads or not, and lets the clock of silence run or not. */
@@ -500,9 +574,10 @@ static void on_dialled(void *ctx, uv_tcp_t *tcp, const char *peer, const struct 
 static void watch_queue(struct conn *conn, uint64_t now)
 {
 	size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)conn->link->tcp);
+	struct sending *sending = conn->link->sending;
 
-	if (conn->link->sending.len && unsent < conn->link->unsent) {
-		conn->link->unsent = unsent;
+	if (sending && unsent < sending->unsent) {
+		sending->unsent = unsent;
 		conn->active = now;
 	}
 }
@@ -521,7 +596,7 @@ static void on_silence(struct conn *conn)
 		return;
 	}
 	err_set(&err, ERR_TEMPORARY, "%s %s for %.1f s", conn->host,
-		conn->link->sending.len ? "has taken nothing that was sent" : "was silent",
+		conn->link->sending ? "has taken nothing that was sent" : "was silent",
 		(double)conn->silence_ms / 1000);
 	fail(conn, &err);
 }
@@ -535,7 +610,7 @@ static void on_clock(void *ctx)
 	case HANDSHAKE:
 		err_set(&err, ERR_TEMPORARY,
 			"%s did not end the TLS handshake within %.1f s; nothing was sent",
-			conn->host, (double)conn->handshake_ms / 1000);
+			conn->host, (double)conn->hello->handshake_ms / 1000);
 		fail(conn, &err);
 		break;
 	case CLEAR:
@@ -548,31 +623,8 @@ static void on_clock(void *ctx)
 	}
 }
 
-static void on_later(void *ctx)
-{
-	struct conn *conn = ctx;
-
-	fail(conn, &conn->failure);
-}
-
 /* ---- life -------------------------------------------------------------------------------------
  */
-
-static void copy_tls_params(struct conn *conn, const struct tls_params *params)
-{
-	size_t count = 0;
-
-	conn->trust = params->trust;
-	conn->tls_name = mem_copy(params->name ? params->name : conn->host);
-	conn->only_1_3 = params->only_1_3;
-	while (params->pins && params->pins[count])
-		count++;
-	if (!count)
-		return;
-	conn->pins = mem_new(count + 1, sizeof *conn->pins);
-	for (size_t i = 0; i < count; i++)
-		conn->pins[i] = mem_copy(params->pins[i]);
-}
 
 struct conn *conn_new(struct loop *loop, const struct conn_params *params)
 {
@@ -587,13 +639,11 @@ struct conn *conn_new(struct loop *loop, const struct conn_params *params)
 	conn->state = CONNECTING;
 	conn->host = mem_copy(params->host);
 	conn->implicit = params->implicit;
-	conn->handshake_ms = params->handshake_ms;
 	conn->silence_ms = params->silence_ms;
 	conn->on = params->on;
 	conn->ctx = params->ctx;
-	copy_tls_params(conn, &params->tls);
+	make_hello(conn, params);
 	conn->clock = loop_timer_new(loop, on_clock, conn);
-	conn->later = loop_timer_new(loop, on_later, conn);
 	conn->dial = dial_new(loop, &dial);
 	return conn;
 }
@@ -622,10 +672,8 @@ void conn_free(struct conn **conn_p)
 	loop_timer_free(&conn->clock);
 	loop_timer_free(&conn->later);
 	tls_free(&conn->tls);
-	for (size_t i = 0; conn->pins && conn->pins[i]; i++)
-		free(conn->pins[i]);
-	free(conn->pins);
-	free(conn->tls_name);
+	drop_hello(conn);
+	free(conn->failure);
 	free(conn->host);
 	buf_wipe(&conn->in);
 	buf_wipe(&conn->out);
@@ -644,9 +692,36 @@ void conn_pause(struct conn *conn, bool paused)
 		arrange(conn);
 }
 
+void conn_patience(struct conn *conn, uint64_t silence_ms)
+{
+	conn->silence_ms = silence_ms;
+	conn->active = uv_now(loop_uv(conn->loop));
+	if (conn->ticking)
+		loop_timer_stop(conn->clock);
+	conn->ticking = false;
+	arrange(conn);
+}
+
+void conn_direct(struct conn *conn, void (*on)(void *ctx, enum conn_what what, const struct err *),
+		 void *ctx)
+{
+	conn->on = on;
+	conn->ctx = ctx;
+}
+
+void conn_rest(struct conn *conn)
+{
+	if (!conn->in.len)
+		buf_wipe(&conn->in);
+	if (!conn->out.len)
+		buf_free(&conn->out);
+	if (conn->tls)
+		tls_rest(conn->tls);
+}
+
 const struct tls_info *conn_tls(const struct conn *conn)
 {
-	return conn->info.version[0] ? &conn->info : NULL;
+	return conn->tls && tls_info(conn->tls)->version[0] ? tls_info(conn->tls) : NULL;
 }
 
 bool conn_binding(const struct conn *conn, struct tls_binding *binding_r)

@@ -14,12 +14,19 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-enum { DIAL_ADDRESSES_MAX = 16, DIAL_KEEPALIVE_S = 120 };
+enum {
+	DIAL_ADDRESSES_MAX = 16,
+	DIAL_KEEPALIVE_S = 120,
+	DIAL_PROBES = 4, /* one each DIAL_PROBE_S */
+	DIAL_PROBE_S = 30,
+	DIAL_UNANSWERED_MS = 180000
+};
 
 struct lookup {
 	uv_getaddrinfo_t request;
@@ -97,13 +104,34 @@ static void drop_attempt(struct dial *dial)
 	dial->attempt = NULL;
 }
 
+/*
+ * A peer that has vanished is noticed after three minutes, also where nothing is sent and nobody
+ * waits for an octet: a listening connection. RFC 9293, 3.8.4 (keep-alives); RFC 5482 (how long
+ * what was sent, a probe too, may be without an answer). Some systems have less; then the deadlines
+ * of the session are left.
+ */
+static void keep_alive(uv_tcp_t *tcp)
+{
+	const int probes = DIAL_PROBES;
+	const int probe_s = DIAL_PROBE_S;
+	const unsigned unanswered_ms = DIAL_UNANSWERED_MS;
+	uv_os_fd_t fd;
+
+	uv_tcp_keepalive(tcp, 1, DIAL_KEEPALIVE_S);
+	if (uv_fileno((uv_handle_t *)tcp, &fd))
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_s, sizeof probe_s);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof unanswered_ms);
+}
+
 static void succeed(struct dial *dial, uv_tcp_t *tcp)
 {
 	char peer[DIAL_PEER_MAX];
 
 	loop_timer_stop(dial->clock);
 	uv_tcp_nodelay(tcp, 1);
-	uv_tcp_keepalive(tcp, 1, DIAL_KEEPALIVE_S);
+	keep_alive(tcp);
 	show_address(peer, &dial->addresses[dial->next - 1]);
 	dial->on_done(dial->ctx, tcp, peer, NULL);
 }

@@ -8,6 +8,10 @@
  * RFC 8446 (TLS 1.3), RFC 5246 with RFC 5746 left unused (no renegotiation), RFC 9325 (what to
  * allow), RFC 5929 and 9266 (channel binding). Trust, priorities and credentials are shared: the
  * system's anchors take 4 MB.
+ *
+ * Thousands of connections may listen, so what only the handshake needs is freed after it, and room
+ * for an error is made when there is one. What is left is GnuTLS's: its session (7.3 KB), the state
+ * of both directions (2 KB), and the server's chain of certificates, for which it has no way out.
  */
 #include "io/tls.h"
 
@@ -51,12 +55,12 @@ struct tls {
 	gnutls_session_t session;
 	struct buf wire_in;
 	struct buf wire_out;
-	struct tls_identity identity;
+	struct tls_identity *identity; /* until the handshake is over */
 	struct tls_info info;
-	struct err failure; /* once set, the filter is dead */
-	bool heard;	    /* the first octet of the peer was looked at */
-	bool done;	    /* the handshake is over */
-	bool closed;	    /* close_notify came */
+	struct err *failure; /* once there, the filter is dead */
+	bool heard;	     /* the first octet of the peer was looked at */
+	bool done;	     /* the handshake is over */
+	bool closed;	     /* close_notify came */
 };
 
 static bool load_file(struct tls_trust *trust, const char *ca_file, struct err *err)
@@ -204,18 +208,45 @@ static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned milliseconds)
 	return tls->wire_in.len > 0;
 }
 
+/* The first failure stands. */
+static void note_failure(struct tls *tls, const struct err *err)
+{
+	if (tls->failure)
+		return;
+	tls->failure = mem_new(1, sizeof *tls->failure);
+	*tls->failure = *err;
+}
+
+static bool has_failed(const struct tls *tls, struct err *err)
+{
+	if (tls->failure && err)
+		*err = *tls->failure;
+	return tls->failure != NULL;
+}
+
+static void drop_identity(struct tls *tls)
+{
+	if (tls->identity)
+		tls_identity_clear(tls->identity);
+	free(tls->identity);
+	tls->identity = NULL;
+}
+
 static int on_certificate(gnutls_session_t session)
 {
 	struct tls *tls = gnutls_session_get_ptr(session);
+	struct err err = {0};
 
-	if (tls_verify(session, &tls->identity, &tls->info, &tls->failure))
+	if (tls->identity && tls_verify(session, tls->identity, &tls->info, &err))
 		return 0;
+	if (err.kind != ERR_NONE)
+		note_failure(tls, &err);
 	return GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
 }
 
 static int set_up(struct tls *tls, const struct tls_params *params)
 {
-	const struct tls_identity *who = &tls->identity;
+	const struct tls_identity *who = tls->identity;
 	/* Whoever names a certificate wants it shown, whatever authorities the server lists. */
 	unsigned show = params->trust->identity ? GNUTLS_FORCE_CLIENT_CERT : 0;
 	int status =
@@ -246,8 +277,9 @@ struct tls *tls_new(const struct tls_params *params, struct err *err)
 	struct tls *tls = mem_new(1, sizeof *tls);
 	int status;
 
-	if (tls_identity_init(&tls->identity, params->name, params->pins, err) &&
-	    (tls->identity.pin_count || load_system(params->trust, err))) {
+	tls->identity = mem_new(1, sizeof *tls->identity);
+	if (tls_identity_init(tls->identity, params->name, params->pins, err) &&
+	    (tls->identity->pin_count || load_system(params->trust, err))) {
 		status = set_up(tls, params);
 		if (status == 0)
 			return tls;
@@ -267,7 +299,8 @@ void tls_free(struct tls **tls_p)
 		return;
 	if (tls->session)
 		gnutls_deinit(tls->session);
-	tls_identity_clear(&tls->identity);
+	drop_identity(tls);
+	free(tls->failure);
 	buf_wipe(&tls->wire_in);
 	buf_wipe(&tls->wire_out);
 	free(tls);
@@ -281,6 +314,14 @@ struct buf *tls_wire_in(struct tls *tls)
 struct buf *tls_wire_out(struct tls *tls)
 {
 	return &tls->wire_out;
+}
+
+void tls_rest(struct tls *tls)
+{
+	if (!tls->wire_in.len)
+		buf_free(&tls->wire_in);
+	if (!tls->wire_out.len)
+		buf_free(&tls->wire_out);
 }
 
 /* Does the alert speak of our certificate, or of the want of one? In TLS 1.3 such an alert comes
@@ -320,40 +361,42 @@ static enum tls_step fail(struct tls *tls, int status, struct err *err)
 	const char *what = tls->done ? "TLS broke off" : "the TLS handshake failed";
 	const char *then = tls->done ? "" : "; nothing was sent";
 	const char *name = gnutls_alert_get_name(alert);
+	struct err found;
 
 	if (status != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		gnutls_alert_send_appropriate(tls->session, status);
-	if (tls->failure.kind != ERR_NONE)
-		;
-	else if (status == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		err_set(&tls->failure,
+	if (status == GNUTLS_E_FATAL_ALERT_RECEIVED)
+		err_set(&found,
 			tls->done && !about_our_certificate(tls, alert) ? ERR_TEMPORARY : ERR_TLS,
 			"%s: the server sent the alert \"%s\"%s%s", what, name ? name : "unknown",
 			then, advice(tls, status, alert));
 	else if (status == GNUTLS_E_REHANDSHAKE)
-		err_set(&tls->failure, ERR_TLS, "%s: the server wants to renegotiate", what);
+		err_set(&found, ERR_TLS, "%s: the server wants to renegotiate", what);
 	else
-		err_set(&tls->failure, ERR_TLS, "%s: %s%s%s", what, gnutls_strerror(status), then,
+		err_set(&found, ERR_TLS, "%s: %s%s%s", what, gnutls_strerror(status), then,
 			advice(tls, status, alert));
-	if (err)
-		*err = tls->failure;
+	note_failure(tls, &found);
+	has_failed(tls, err);
 	return TLS_FAILED;
 }
 
 /* A port that wants STARTTLS greets in clear; GnuTLS would call that a strange version. */
 static bool speaks_tls(struct tls *tls)
 {
+	struct err err;
+
 	if (tls->heard || !tls->wire_in.len)
 		return true;
 	tls->heard = true;
 	if (tls->wire_in.data[0] == RECORD_HANDSHAKE || tls->wire_in.data[0] == RECORD_ALERT)
 		return true;
-	err_set(&tls->failure, ERR_TLS,
+	err_set(&err, ERR_TLS,
 		"the server does not answer with TLS; nothing was sent. A port that begins in "
 		"clear, as "
 		"143 and 110 do, wants tls: starttls");
-	err_server(&tls->failure, tls->wire_in.data,
+	err_server(&err, tls->wire_in.data,
 		   tls->wire_in.len < RECORD_LEAST ? tls->wire_in.len : RECORD_LEAST);
+	note_failure(tls, &err);
 	return false;
 }
 
@@ -381,14 +424,13 @@ static void fill_info(struct tls *tls)
 	tls->info.identified = gnutls_certificate_get_ours(tls->session) != NULL;
 }
 
-enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *err)
+enum tls_step tls_handshake(struct tls *tls, struct err *err)
 {
 	gnutls_protocol_t version;
 	int status = GNUTLS_E_AGAIN;
 
-	if (tls->failure.kind != ERR_NONE || !speaks_tls(tls)) {
-		if (err)
-			*err = tls->failure;
+	if (tls->failure || !speaks_tls(tls)) {
+		has_failed(tls, err);
 		return TLS_FAILED;
 	}
 	for (int warnings = 0; warnings < WARNINGS_MAX;) {
@@ -415,8 +457,13 @@ enum tls_step tls_handshake(struct tls *tls, struct tls_info *info, struct err *
 		return fail(tls, GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR, err);
 	fill_info(tls);
 	tls->done = true;
-	*info = tls->info;
+	drop_identity(tls);
 	return TLS_OK;
+}
+
+const struct tls_info *tls_info(const struct tls *tls)
+{
+	return &tls->info;
 }
 
 bool tls_binding(const struct tls *tls, struct tls_binding *binding_r)
@@ -447,11 +494,8 @@ enum tls_step tls_read(struct tls *tls, struct buf *plain, size_t max, struct er
 	size_t had = plain->len;
 	int warnings = 0;
 
-	if (tls->failure.kind != ERR_NONE) {
-		if (err)
-			*err = tls->failure;
+	if (has_failed(tls, err))
 		return TLS_FAILED;
-	}
 	while (!tls->closed && plain->len - had < max) {
 		size_t room = tls->wire_in.len + gnutls_record_check_pending(tls->session);
 		ssize_t got;
@@ -477,11 +521,8 @@ bool tls_write(struct tls *tls, const void *bytes, size_t len, struct err *err)
 {
 	const unsigned char *at = bytes;
 
-	if (tls->failure.kind != ERR_NONE) {
-		if (err)
-			*err = tls->failure;
+	if (has_failed(tls, err))
 		return false;
-	}
 	while (len) {
 		ssize_t sent = gnutls_record_send(tls->session, at, len);
 
@@ -497,6 +538,6 @@ bool tls_write(struct tls *tls, const void *bytes, size_t len, struct err *err)
 
 void tls_close(struct tls *tls)
 {
-	if (tls->done && tls->failure.kind == ERR_NONE)
+	if (tls->done && !tls->failure)
 		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
 }

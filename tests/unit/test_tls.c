@@ -14,7 +14,6 @@ struct pair {
 	struct tls *client;
 	gnutls_session_t server;
 	gnutls_certificate_credentials_t credentials;
-	struct tls_info info;
 	struct err err;
 	int server_done;
 };
@@ -100,7 +99,7 @@ static enum tls_step pair_shake(struct pair *pair)
 	enum tls_step step = TLS_MORE;
 
 	for (int i = 0; i < 20 && step == TLS_MORE; i++) {
-		step = tls_handshake(pair->client, &pair->info, &pair->err);
+		step = tls_handshake(pair->client, &pair->err);
 		server_shakes(pair);
 	}
 	return step;
@@ -202,14 +201,14 @@ START_TEST(certificates)
 		ck_assert_msg(strstr(pair.err.words, "nothing was sent") != NULL, "%s: %s",
 			      attempt->title, pair.err.words);
 		/* Dead for good, and the server never got to the end. */
-		ck_assert_int_eq(tls_handshake(pair.client, &pair.info, &pair.err), TLS_FAILED);
+		ck_assert_int_eq(tls_handshake(pair.client, &pair.err), TLS_FAILED);
 		ck_assert_int_eq(pair.server_done, 0);
 		ck_assert(!tls_write(pair.client, "secret", 6, NULL));
 	} else {
 		ck_assert_msg(step == TLS_OK, "%s: %s", attempt->title, pair.err.words);
-		ck_assert_str_eq(pair.info.verified, "CA");
-		ck_assert_str_eq(pair.info.pin, cert.pin);
-		ck_assert_str_eq(pair.info.issuer, "CN=Lab CA");
+		ck_assert_str_eq(tls_info(pair.client)->verified, "CA");
+		ck_assert_str_eq(tls_info(pair.client)->pin, cert.pin);
+		ck_assert_str_eq(tls_info(pair.client)->issuer, "CN=Lab CA");
 	}
 	pair_close(&pair);
 	lab_cert_free(&cert);
@@ -231,7 +230,7 @@ START_TEST(pins)
 	right[1] = cert.pin;
 	pair_open(&pair, &cert, NULL, &params);
 	ck_assert_msg(pair_shake(&pair) == TLS_OK, "%s", pair.err.words);
-	ck_assert_str_eq(pair.info.verified, "pin");
+	ck_assert_str_eq(tls_info(pair.client)->verified, "pin");
 	pair_close(&pair);
 
 	params.pins = wrong;
@@ -307,11 +306,11 @@ START_TEST(info)
 	lab_cert(&lab, &(struct lab_want){.dns = "mail.test", .to_day = 10}, &cert);
 	pair_open(&pair, &cert, priorities[_i], &params);
 	ck_assert_msg(pair_shake(&pair) == TLS_OK, "%s", pair.err.words);
-	ck_assert_str_eq(pair.info.version, expected[_i][0]);
-	ck_assert_str_eq(pair.info.cipher, expected[_i][1]);
-	ck_assert_str_eq(pair.info.exchange, expected[_i][2]);
-	ck_assert_int_gt(pair.info.expires, time(NULL) + 9L * LAB_DAY);
-	ck_assert_int_lt(pair.info.expires, time(NULL) + 11L * LAB_DAY);
+	ck_assert_str_eq(tls_info(pair.client)->version, expected[_i][0]);
+	ck_assert_str_eq(tls_info(pair.client)->cipher, expected[_i][1]);
+	ck_assert_str_eq(tls_info(pair.client)->exchange, expected[_i][2]);
+	ck_assert_int_gt(tls_info(pair.client)->expires, time(NULL) + 9L * LAB_DAY);
+	ck_assert_int_lt(tls_info(pair.client)->expires, time(NULL) + 11L * LAB_DAY);
 	pair_close(&pair);
 	lab_cert_free(&cert);
 }
@@ -412,7 +411,7 @@ static bool shown(struct tls_trust *identity, bool ask, gnutls_x509_crt_t author
 	server_shakes(&pair);
 	ck_assert_int_eq(pair.server_done, 1);
 	got = gnutls_certificate_get_peers(pair.server, &(unsigned){0}) != NULL;
-	ck_assert(got == pair.info.identified);
+	ck_assert(got == tls_info(pair.client)->identified);
 	pair_close(&pair);
 	lab_cert_free(&cert);
 	return got;
@@ -557,7 +556,7 @@ START_TEST(one_octet_at_a_time)
 	for (int i = 0; i < 20000 && step == TLS_MORE; i++) {
 		struct buf *in = tls_wire_in(pair.client);
 
-		step = tls_handshake(pair.client, &pair.info, &pair.err);
+		step = tls_handshake(pair.client, &pair.err);
 		if (!held.len && step == TLS_MORE) {
 			gnutls_handshake(pair.server);
 			held = *in;
@@ -708,13 +707,12 @@ END_TEST
 START_TEST(a_greeting_in_clear_is_explained)
 {
 	struct tls_params params = {.trust = trust, .name = "mail.test"};
-	struct tls_info got;
 	struct err err = {0};
 	struct tls *tls = tls_new(&params, NULL);
 
-	ck_assert_int_eq(tls_handshake(tls, &got, &err), TLS_MORE);
+	ck_assert_int_eq(tls_handshake(tls, &err), TLS_MORE);
 	buf_text(tls_wire_in(tls), "* OK \x1b[31mready\r\n");
-	ck_assert_int_eq(tls_handshake(tls, &got, &err), TLS_FAILED);
+	ck_assert_int_eq(tls_handshake(tls, &err), TLS_FAILED);
 	ck_assert_ptr_nonnull(strstr(err.words, "tls: starttls"));
 	ck_assert_str_eq(err.server, "* OK \\x1B[31mready\\x0D\\x0A");
 	tls_free(&tls);
