@@ -7,6 +7,7 @@
  *     imap_boxes.c    which mailboxes there are, and what lies in them
  *     imap_mailbox.c  select, list, remove
  *     imap_fetch.c    FETCH responses and the verbs fetch and headers
+ *     imap_idle.c     the verb idle, and the memory of an engine that listens
  *     imap_search.c   ids of messages in a list, and the verb present
  *
  * Commands in flight stand in im->sent and are answered in that order. A verb is a job; one is at
@@ -54,6 +55,7 @@ enum imap_step {
 	IMAP_STEP_PRESENT,
 	IMAP_STEP_STORE,
 	IMAP_STEP_EXPUNGE,
+	IMAP_STEP_IDLE,
 	IMAP_STEP_LOGOUT,
 	IMAP_STEPS
 };
@@ -88,9 +90,12 @@ struct imap_job {
 	uint32_t *numbers;
 	unsigned char *answered; /* fetch, present: for each of numbers */
 	size_t count;
-	size_t said;  /* numbers[0..said), or names, stand in commands that were sent */
-	size_t heard; /* numbers[0..heard) stand in commands that were answered */
-	bool marked;  /* remove: the last UID STORE was taken */
+	size_t said;	   /* numbers[0..said), or names, stand in commands that were sent */
+	size_t heard;	   /* numbers[0..heard) stand in commands that were answered */
+	uint32_t arrivals; /* list: of im, when it began */
+	bool accepted;	   /* idle: the server said "+" */
+	bool ended;	   /* idle: DONE was sent */
+	bool marked;	   /* remove: the last UID STORE was taken */
 	bool refused;
 	bool unsure;
 	int64_t awaits; /* list from 1: so many messages; remove: so many EXPUNGEs */
@@ -128,14 +133,15 @@ struct imap {
 	struct imap_job *jobs;
 
 	/* What was sent and is not answered, oldest first. */
-	struct imap_sent sent[IMAP_SENT_MAX];
+	struct imap_sent *sent;
 	size_t sent_count;
+	size_t sent_room;
 	struct buf line;	    /* the command that is written, or what of it waits for "+" */
 	size_t cuts[IMAP_CUTS_MAX]; /* where it waits */
 	size_t cut_count;
 
 	/* What is to be told. */
-	struct source_event events[IMAP_EVENTS_MAX];
+	struct source_event *events; /* IMAP_EVENTS_MAX, or NULL: none yet */
 	size_t event_head;
 	size_t event_count;
 	struct buf text; /* the words of the last status */
@@ -161,7 +167,6 @@ struct imap {
 	struct buf ids;
 
 	enum source_what whats[IMAP_EVENTS_MAX];
-	struct err failure; /* told once the events before it are */
 	enum imap_phase phase;
 	enum imap_step saying;
 	unsigned tags;
@@ -169,6 +174,8 @@ struct imap {
 	uint32_t validity;
 	uint32_t next;
 	uint32_t exists;
+	uint32_t arrivals; /* how often EXISTS told of more messages than there were */
+	uint32_t heeded;   /* so many of these were listed, or told as NEWS */
 
 	bool greeted;
 	bool encrypted;
@@ -201,8 +208,8 @@ extern const struct imap_step_ops imap_steps[IMAP_STEPS];
 
 /* ---- imap.c -------------------------------------------------------------------------------- */
 
-/* The session is over, once the events that wait are told. Returns im->failure for the words of
- * the server; the first failure stays. */
+/* The session is over, once the events that wait are told. Returns what the words of the
+ * server go to; the first failure stays. */
 struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words);
 void imap_fail_line(struct imap *im, const struct imap_line *line, const char *words);
 
@@ -313,6 +320,23 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 
 /* A FETCH response for a list that is under way. */
 void imap_list_note(struct imap *im, const struct imap_message *message);
+
+/* ---- imap_idle.c --------------------------------------------------------------------------- */
+
+void imap_idle_feed(struct imap *im, struct imap_job *job);
+void imap_idle_answer(struct imap *im, const struct imap_sent *, const struct imap_line *);
+
+/* "+": true if it belongs to IDLE. */
+bool imap_idle_continue(struct imap *im);
+
+/* Tells of arrivals that were not heeded, if idle is at work. */
+void imap_news(struct imap *im);
+
+/* While IDLE is in flight. */
+const char *imap_idle_waits_for(const struct imap *im);
+
+/* Nothing is left to read: gives back memory, if the server is listened to. */
+void imap_idle_rest(struct imap *im);
 
 /* ---- imap_search.c ------------------------------------------------------------------------- */
 

@@ -89,6 +89,9 @@ struct imap_parse;
 struct imap_parse *imap_parse_new(struct buf *in);
 void imap_parse_free(struct imap_parse **parse);
 
+/* Between two responses: gives back what only a response needs. Within one: nothing happens. */
+void imap_parse_rest(struct imap_parse *parse);
+
 enum imap_what imap_parse_next(struct imap_parse *parse, struct imap_line *line, struct err *err);
 
 /* An atom that equals word, ASCII case disregarded. */

@@ -222,14 +222,17 @@ void source_present(struct source *source, const struct source_set *set);
 void source_remove(struct source *source, const struct source_set *set);
 
 /*
- * Listens in the selected mailbox (RFC 2177), IMAP only; where the server has no IDLE, will not do
- * it now, or no mailbox is selected, DONE is refused. NEWS comes for each time that something
- * arrived and was not yet told: once for what came since the mailbox was selected or, later, since
- * the last list began, and then for each arrival. Messages that go are no news.
+ * Listens in the selected mailbox (RFC 2177), IMAP only. NEWS comes once for all that arrived since
+ * the mailbox was selected or, later, since its last list began, be it told before the listening or
+ * while it began; then for each further arrival. Messages that go are no news. That something is
+ * news does not say that it still is there, nor that the list did not have it already.
  *
- * It lasts until another verb is said: that ends it (DONE of idle), and is done then. source_idle()
- * said again so renews it; what arrives meanwhile is told. While it lasts, the engine holds as
- * little memory as it can.
+ * It lasts until another verb is said: that ends it (DONE of idle), and is done then; what arrives
+ * meanwhile is told when the mailbox is listened to again, unless it was listed by then.
+ * source_idle() said again so renews it. Where the server has no IDLE, no mailbox is selected, or
+ * the server ends it by itself, DONE is refused; who listens again at once may be refused at once.
+ *
+ * While it lasts the engine holds as little memory as it can; source_next() gives NEED_BYTES.
  */
 void source_idle(struct source *source);
 

@@ -4,7 +4,7 @@
  * A new protocol is one file that embeds struct source as its first member and fills the table.
  * source.c does what all have in common: source_free() wipes out and trace, then free() frees the
  * engine's own and the engine; next() is called with an event whose fields are zero and strings "",
- * and no more once err is set; out_secret is cleared once out is empty.
+ * and no more once it has said SOURCE_FAILED; out_secret is cleared once out is empty.
  */
 #ifndef MAILHAUL_PROTO_SOURCE_OPS_H
 #define MAILHAUL_PROTO_SOURCE_OPS_H
@@ -49,11 +49,16 @@ struct source {
 	struct buf *in;
 	struct buf out;
 	struct buf trace;
-	struct err err;
+	struct err *err;  /* NULL: it has not failed. An engine that listens can spare the room */
 	uint64_t chatter; /* octets of the server's that were of no use */
 	bool tracing;
 	bool eof;
 	bool out_secret;
+	bool failed; /* and has said so */
 };
+
+/* The engine fails: the returned err is for it to fill, and next() shall say so. It is made once.
+ */
+struct err *source_broken(struct source *source);
 
 #endif

@@ -36,6 +36,9 @@ void buf_consume(struct buf *b, size_t len);
 /* Appends a NUL that does not count in len, and gives the contents as a string owned by b. */
 char *buf_string(struct buf *b) __attribute__((returns_nonnull));
 
+/* Gives back the memory that the contents do not need: of an empty b, all. Moves the contents. */
+void buf_fit(struct buf *b);
+
 /* Empties b and keeps its memory; or frees it; or wipes all it ever held, then frees it. */
 void buf_clear(struct buf *b);
 void buf_free(struct buf *b);

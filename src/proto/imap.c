@@ -24,10 +24,10 @@ struct err *imap_fail(struct imap *im, enum err_kind kind, const char *words)
 {
 	static struct err unheard;
 
-	if (im->failure.kind != ERR_NONE)
+	if (im->source.err)
 		return &unheard;
-	err_set(&im->failure, kind, "%s", words);
-	return &im->failure;
+	err_set(source_broken(&im->source), kind, "%s", words);
+	return im->source.err;
 }
 
 void imap_fail_line(struct imap *im, const struct imap_line *line, const char *words)
@@ -45,6 +45,8 @@ struct source_event *imap_event(struct imap *im, enum source_what what)
 	} else {
 		im->event_count++;
 	}
+	if (!im->events)
+		im->events = mem_new(IMAP_EVENTS_MAX, sizeof *im->events);
 	im->whats[slot] = what;
 	im->events[slot] = SOURCE_EVENT_EMPTY;
 	return &im->events[slot];
@@ -180,14 +182,6 @@ static void finish_feed(struct imap *im, struct imap_job *job)
 	imap_say(im, IMAP_STEP_LOGOUT, "LOGOUT");
 }
 
-static void idle_feed(struct imap *im, struct imap_job *job)
-{
-	(void)job;
-	buf_clear(&im->text);
-	*im->code = '\0';
-	imap_done_refused(im);
-}
-
 static void answer_logout(struct imap *im, const struct imap_sent *sent,
 			  const struct imap_line *line)
 {
@@ -226,6 +220,7 @@ const struct imap_step_ops imap_steps[] = {
     [IMAP_STEP_PRESENT] = {"the answer to UID SEARCH", false, imap_present_answer},
     [IMAP_STEP_STORE] = {"the answer to UID STORE", false, imap_store_answer},
     [IMAP_STEP_EXPUNGE] = {"the answer to UID EXPUNGE", false, imap_expunge_answer},
+    [IMAP_STEP_IDLE] = {"the answer to IDLE", false, imap_idle_answer},
     [IMAP_STEP_LOGOUT] = {"the answer to LOGOUT", true, answer_logout},
 };
 
@@ -244,7 +239,7 @@ static const struct {
     [SOURCE_VERB_HEADERS] = {IMAP_LOGGED_IN, imap_fetch_feed},
     [SOURCE_VERB_PRESENT] = {IMAP_LOGGED_IN, imap_present_feed},
     [SOURCE_VERB_REMOVE] = {IMAP_LOGGED_IN, imap_remove_feed},
-    [SOURCE_VERB_IDLE] = {IMAP_LOGGED_IN, idle_feed},
+    [SOURCE_VERB_IDLE] = {IMAP_LOGGED_IN, imap_idle_feed},
     [SOURCE_VERB_FINISH] = {IMAP_CLEAR, finish_feed}, /* at any moment */
 };
 
@@ -256,6 +251,8 @@ static const char *imap_waiting_for(const struct source *source)
 		return imap_steps[IMAP_STEP_GREETING].name;
 	if (im->phase == IMAP_HANDSHAKING)
 		return "the TLS handshake";
+	if (im->sent_count && im->sent[0].step == IMAP_STEP_IDLE)
+		return imap_idle_waits_for(im);
 	return im->sent_count ? imap_steps[im->sent[0].step].name : "the next command";
 }
 
@@ -329,10 +326,11 @@ static void on_untagged(struct imap *im, const struct imap_line *line)
 
 static void on_tagged(struct imap *im, const struct imap_line *line)
 {
-	struct imap_sent sent = im->sent[0];
-	char tag[16];
+	struct imap_sent sent;
+	char tag[16] = "";
 
-	snprintf(tag, sizeof tag, "a%u", sent.tag);
+	if (im->sent_count)
+		snprintf(tag, sizeof tag, "a%u", im->sent[0].tag);
 	if (line->status == IMAP_NO_STATUS) {
 		imap_fail_line(im, line, "server sent an answer that is neither OK, NO nor BAD");
 		return;
@@ -342,6 +340,7 @@ static void on_tagged(struct imap *im, const struct imap_line *line)
 		imap_fail_line(im, line, "server answered a command that was not sent");
 		return;
 	}
+	sent = im->sent[0];
 	im->sent_count--;
 	memmove(im->sent, im->sent + 1, im->sent_count * sizeof *im->sent);
 	if (!im->sent_count) {
@@ -357,7 +356,7 @@ static void on_line(struct imap *im, const struct imap_line *line)
 	im->useful = line->form != IMAP_UNTAGGED;
 	if (line->status != IMAP_NO_STATUS)
 		on_status(im, line);
-	if (im->failure.kind != ERR_NONE)
+	if (im->source.err)
 		return;
 	if (!im->greeted)
 		imap_greeting_answer(im, NULL, line);
@@ -457,8 +456,8 @@ static bool hear(struct imap *im)
 		return false;
 	case IMAP_BROKEN:
 		err_wrap(&err, "waiting for %s", imap_waiting_for(&im->source));
-		if (im->failure.kind == ERR_NONE)
-			im->failure = err;
+		if (!im->source.err)
+			*source_broken(&im->source) = err;
 		return true;
 	case IMAP_LINE:
 		on_line(im, &line);
@@ -496,10 +495,8 @@ static enum source_what imap_next(struct source *source, struct source_event *ev
 	for (;;) {
 		if (event_pop(im, ev, &what))
 			return what;
-		if (im->failure.kind != ERR_NONE) {
-			source->err = im->failure;
+		if (source->err)
 			return SOURCE_FAILED;
-		}
 		if (im->phase == IMAP_OVER) {
 			buf_consume(source->in, source->in->len);
 			return SOURCE_NEED_VERB;
@@ -509,12 +506,13 @@ static enum source_what imap_next(struct source *source, struct source_event *ev
 		if (im->phase == IMAP_HANDSHAKING)
 			imap_wall_holds(im);
 		work(im);
-		if (im->event_count || im->telling || im->failure.kind != ERR_NONE || hear(im))
+		if (im->event_count || im->telling || source->err || hear(im))
 			continue;
 		if (!source->eof)
 			break;
 		on_eof(im);
 	}
+	imap_idle_rest(im);
 	return !im->greeted || (im->sent_count && !im->challenged) ? SOURCE_NEED_BYTES
 								   : SOURCE_NEED_VERB;
 }
@@ -609,6 +607,8 @@ static void imap_free(struct source *source)
 	buf_free(&im->capabilities);
 	buf_free(&im->mechanisms);
 	free(im->listed);
+	free(im->sent);
+	free(im->events);
 	buf_free(&im->ids);
 	free(im->program);
 	free(im->version);

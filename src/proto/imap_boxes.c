@@ -264,7 +264,7 @@ void imap_status_feed(struct imap *im, struct imap_job *job)
 		imap_boxes_forget(im);
 	job->started = true;
 	while (job->said < job->count && im->sent_count < IMAP_STATUSES_MAX && !im->line.len &&
-	       im->failure.kind == ERR_NONE)
+	       !im->source.err)
 		say_status(im, job);
 	if (im->sent_count || job->said < job->count)
 		return;
@@ -435,7 +435,7 @@ void imap_boxes_feed(struct imap *im, struct imap_job *job)
 	}
 	job->started = true;
 	while (job->said < job->count && im->sent_count < IMAP_STATUSES_MAX && !im->line.len &&
-	       im->failure.kind == ERR_NONE) {
+	       !im->source.err) {
 		if (is_plain(im, job->names[job->said]))
 			say_status(im, job);
 		else

@@ -6,6 +6,7 @@
  * for the server's "+". Nothing leaves before TLS but what the table of steps allows (the wall).
  */
 #include "proto/imap_engine.h"
+#include "util/mem.h"
 #include "util/str.h"
 
 #include <stdio.h>
@@ -91,6 +92,10 @@ void imap_send(struct imap *im, size_t secret_at)
 		trace(im, "C: ", im->line.data, im->line.len, "");
 	im->source.out_secret |= secret_at > 0;
 	buf_text(&im->line, "\r\n");
+	if (im->sent_count == im->sent_room) {
+		im->sent_room = im->sent_room ? im->sent_room * 2 : 4;
+		im->sent = mem_resize(im->sent, im->sent_room, sizeof *im->sent);
+	}
 	im->sent[im->sent_count++] = (struct imap_sent){
 	    .step = im->saying, .tag = im->tags, .end = im->jobs ? im->jobs->said : 0};
 	send_part(im);

@@ -266,7 +266,7 @@ void imap_auth_answer(struct imap *im, const struct imap_sent *sent, const struc
 		imap_say(im, IMAP_STEP_CAPABILITY, "CAPABILITY");
 }
 
-/* "+" is asked for by a literal, or it is a challenge. */
+/* "+" is asked for by a literal or by IDLE, or it is a challenge. */
 void imap_continue(struct imap *im, const struct imap_line *line)
 {
 	struct imap_job *job = im->jobs;
@@ -276,6 +276,8 @@ void imap_continue(struct imap *im, const struct imap_line *line)
 		imap_send_rest(im);
 		return;
 	}
+	if (imap_idle_continue(im))
+		return;
 	if (!im->sent_count || im->sent[0].step != IMAP_STEP_AUTHENTICATE || im->cancelled) {
 		imap_fail_line(im, line, "server asks for more where there is no more");
 		return;

@@ -26,6 +26,7 @@ void imap_select_feed(struct imap *im, struct imap_job *job)
 		return;
 	job->started = true;
 	im->validity = im->next = im->exists = 0;
+	im->heeded = im->arrivals;
 	if (!imap_name_write(&im->space, job->name, &wire)) {
 		buf_clear(&im->text);
 		buf_text(&im->text, "this server cannot have a mailbox of that name");
@@ -46,6 +47,7 @@ void imap_select_answer(struct imap *im, const struct imap_sent *sent, const str
 
 	(void)sent;
 	if (line->status != IMAP_OK) {
+		im->validity = 0;
 		imap_done_refused(im);
 		return;
 	}
@@ -98,9 +100,13 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 	if (imap_token_is(&line->tokens[1], "EXISTS")) {
 		/* A message arrived since the mailbox was opened: the next uid is no longer known.
 		 */
-		if (number > im->exists && !imap_is_sent(im, IMAP_STEP_SELECT))
+		bool arrived = number > im->exists && !imap_is_sent(im, IMAP_STEP_SELECT);
+
+		if (arrived)
 			im->next = 0;
+		im->arrivals += arrived;
 		im->exists = number;
+		imap_news(im);
 	} else if (imap_token_is(&line->tokens[1], "EXPUNGE")) {
 		im->exists -= im->exists > 0;
 		if (im->jobs)
@@ -124,7 +130,9 @@ void imap_list_feed(struct imap *im, struct imap_job *job)
 	im->unsorted = false;
 	if (!job->from)
 		job->from = 1;
+	job->arrivals = im->arrivals;
 	if (!im->exists || (im->next && job->from >= im->next)) {
+		im->heeded = im->arrivals;
 		imap_done(im);
 		return;
 	}
@@ -209,6 +217,7 @@ void imap_list_answer(struct imap *im, const struct imap_sent *sent, const struc
 		imap_fail(im, ERR_TEMPORARY, "server says that there are messages, and lists none");
 		return;
 	}
+	im->heeded = im->jobs->arrivals;
 	listed_sort(im);
 	im->jobs->unsure = im->jobs->from == 1 && (int64_t)im->listed_count < im->jobs->awaits;
 	imap_sweep(im, SOURCE_LISTED, 0, im->listed_count);

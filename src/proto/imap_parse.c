@@ -482,6 +482,15 @@ static void begin_part(struct imap_parse *p)
 	p->fetch = false;
 }
 
+void imap_parse_rest(struct imap_parse *p)
+{
+	if (p->state != AT_TAG || p->at)
+		return;
+	free(p->line.tokens);
+	p->line.tokens = NULL;
+	p->line.count = p->room = 0;
+}
+
 enum imap_what imap_parse_next(struct imap_parse *p, struct imap_line *line, struct err *err)
 {
 	int what = GO_ON;

@@ -13,6 +13,8 @@ static enum source_what pop3_next(struct source *source, struct source_event *ev
 {
 	enum source_what what;
 
+	if (source->err)
+		return SOURCE_FAILED;
 	do
 		what = pop3_step(pop3_of(source), ev);
 	while (what == POP3_CONTINUE);

@@ -128,16 +128,16 @@ void pop3_say_secret(struct pop3 *p, const char *opening, const char *secret)
 
 enum source_what pop3_failed(struct pop3 *p, enum err_kind kind, const char *words)
 {
-	err_set(&p->source.err, kind, "%s", words);
-	err_server(&p->source.err, p->text.data, p->text.len);
+	err_set(source_broken(&p->source), kind, "%s", words);
+	err_server(source_broken(&p->source), p->text.data, p->text.len);
 	return SOURCE_FAILED;
 }
 
 enum source_what pop3_broke(struct pop3 *p, const char *what, const void *line, size_t len)
 {
-	err_set(&p->source.err, ERR_PROTOCOL, "server sent %s while we waited for %s", what,
-		pop3_waits_for(p));
-	err_server(&p->source.err, line, len);
+	err_set(source_broken(&p->source), ERR_PROTOCOL, "server sent %s while we waited for %s",
+		what, pop3_waits_for(p));
+	err_server(source_broken(&p->source), line, len);
 	return SOURCE_FAILED;
 }
 
@@ -147,7 +147,7 @@ enum source_what pop3_need_bytes(struct pop3 *p)
 
 	if (!p->source.eof)
 		return SOURCE_NEED_BYTES;
-	err_set(&p->source.err, ERR_TEMPORARY,
+	err_set(source_broken(&p->source), ERR_TEMPORARY,
 		"server closed the connection while waiting for %s%s", pop3_waits_for(p),
 		quit ? "; it did not confirm the removals" : "");
 	return SOURCE_FAILED;

@@ -28,11 +28,11 @@ enum source_what pop3_on_greeting(struct pop3 *p, bool ok, uint32_t number, stru
 
 static enum source_what no_stls(struct pop3 *p, const char *why)
 {
-	err_set(&p->source.err, ERR_TLS,
+	err_set(source_broken(&p->source), ERR_TLS,
 		"server %s STLS; nothing was sent. If your provider serves only port 995, set tls: "
 		"implicit.",
 		why);
-	err_server(&p->source.err, p->text.data, p->text.len);
+	err_server(source_broken(&p->source), p->text.data, p->text.len);
 	return SOURCE_FAILED;
 }
 
@@ -99,10 +99,11 @@ void pop3_tls_started(struct source *source)
 {
 	struct pop3 *p = pop3_of(source);
 
-	if (source->err.kind != ERR_NONE)
+	if (source->err)
 		return;
 	if (!p->count || p->ring[p->first].state != POP3_TLS) {
-		err_set(&source->err, ERR_INTERNAL, "TLS was started when POP3 did not ask for it");
+		err_set(source_broken(source), ERR_INTERNAL,
+			"TLS was started when POP3 did not ask for it");
 		return;
 	}
 	if (source->in->len)
@@ -206,10 +207,11 @@ enum source_what pop3_mark_unfit(struct pop3 *p, uint32_t number, struct source_
 
 static bool may_log_in(struct pop3 *p)
 {
-	if (p->source.err.kind != ERR_NONE)
+	if (p->source.err)
 		return false;
 	if (!p->offered || p->count)
-		return err_set(&p->source.err, ERR_INTERNAL, "a POP3 login that was not asked for");
+		return err_set(source_broken(&p->source), ERR_INTERNAL,
+			       "a POP3 login that was not asked for");
 	if (p->source.in->len) {
 		pop3_unasked(p);
 		return false;
@@ -261,11 +263,12 @@ void pop3_respond(struct source *source, const char *base64)
 {
 	struct pop3 *p = pop3_of(source);
 
-	if (source->err.kind != ERR_NONE)
+	if (source->err)
 		return;
 	if (!p->count || p->ring[p->first].state != POP3_CHALLENGE ||
 	    (base64 && !pop3_fits_line(base64))) {
-		err_set(&source->err, ERR_INTERNAL, "a SASL response that was not asked for");
+		err_set(source_broken(source), ERR_INTERNAL,
+			"a SASL response that was not asked for");
 		return;
 	}
 	if (source->in->len)

@@ -144,10 +144,10 @@ enum source_what pop3_mark_report(struct pop3 *p, uint32_t number, struct source
 	(void)number;
 	if (!p->select_refused && p->uidl_refused && p->exists) {
 		err_set(
-		    &p->source.err, ERR_PROTOCOL,
+		    source_broken(&p->source), ERR_PROTOCOL,
 		    "server has no UIDL, so mailhaul cannot tell new messages from old and would "
 		    "fetch everything again each time; nothing was fetched");
-		err_server(&p->source.err, p->kept.data, p->kept.len);
+		err_server(source_broken(&p->source), p->kept.data, p->kept.len);
 		return SOURCE_FAILED;
 	}
 	if (p->reported < p->list.count) {

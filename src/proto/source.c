@@ -7,6 +7,16 @@
 #include "proto/source.h"
 
 #include "proto/source_ops.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+
+struct err *source_broken(struct source *source)
+{
+	if (!source->err)
+		source->err = mem_new(1, sizeof *source->err);
+	return source->err;
+}
 
 void source_free(struct source **source)
 {
@@ -14,18 +24,23 @@ void source_free(struct source **source)
 		return;
 	buf_wipe(&(*source)->out);
 	buf_wipe(&(*source)->trace);
+	free((*source)->err);
 	(*source)->ops->free(*source);
 	*source = NULL;
 }
 
 enum source_what source_next(struct source *source, struct source_event *ev)
 {
+	enum source_what what;
+
 	*ev = SOURCE_EVENT_EMPTY;
 	if (!source->out.len)
 		source->out_secret = false;
-	if (source->err.kind != ERR_NONE)
+	if (source->failed)
 		return SOURCE_FAILED;
-	return source->ops->next(source, ev);
+	what = source->ops->next(source, ev);
+	source->failed = what == SOURCE_FAILED;
+	return what;
 }
 
 struct buf *source_out(struct source *source)
@@ -45,7 +60,9 @@ struct buf *source_trace(struct source *source)
 
 const struct err *source_err(const struct source *source)
 {
-	return &source->err;
+	static const struct err none;
+
+	return source->err ? source->err : &none;
 }
 
 const char *source_waiting_for(const struct source *source)

@@ -100,6 +100,20 @@ char *buf_string(struct buf *b)
 	return (char *)b->data;
 }
 
+void buf_fit(struct buf *b)
+{
+	struct buf fit = {.len = b->len, .room = b->len};
+
+	if (b->room == b->len)
+		return;
+	if (b->len) {
+		fit.base = fit.data = mem_new(b->len, 1);
+		memcpy(fit.base, b->data, b->len);
+	}
+	buf_wipe(b);
+	*b = fit;
+}
+
 void buf_clear(struct buf *b)
 {
 	b->data = b->base;

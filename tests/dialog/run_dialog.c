@@ -13,7 +13,8 @@
  *     S: text         the server sends text and CRLF; "S| text" sends no CRLF; "S* N text" sends
  *                     text N times, without CRLF
  *     C: text         the next line that the client sends is exactly this; "C! text": and it is
- *                     marked as a secret; "C| text": the next octets, without CRLF
+ *                     marked as a secret; "C| text": the next octets, without CRLF; "C-": after
+ *                     all that was sent has been read, the client has sent nothing more
  *     E: NAME ...     the next event. Words behind it: key=value (exact) or key~value (part of it),
  *                     a verb, "refused", "unsure", "read_only", "initial_response",
  *                     "login_command" (the opposite: a "!" before it), or a quoted string: the
@@ -458,6 +459,19 @@ static bool expect_event(struct replay *r, const char *text)
 	return fine;
 }
 
+static bool expect_silence(struct replay *r)
+{
+	struct buf got = {0};
+
+	pump_all(r);
+	if (r->client.len) {
+		str_visible(&got, r->client.data, r->client.len, 400);
+		complain(r, "expected the client to send nothing\n    got: %s", buf_string(&got));
+	}
+	buf_free(&got);
+	return !r->failed;
+}
+
 static bool expect_client(struct replay *r, char variant, const char *text)
 {
 	struct buf want = {0};
@@ -619,7 +633,8 @@ static bool step(struct replay *r, const struct line *line)
 		server_send(r, line);
 		return true;
 	case 'C':
-		return expect_client(r, line->variant, line->text);
+		return line->variant == '-' ? expect_silence(r)
+					    : expect_client(r, line->variant, line->text);
 	case 'E':
 		return expect_event(r, line->text);
 	case 'V':

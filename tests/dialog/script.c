@@ -97,7 +97,7 @@ static void script_add(struct script *script, char *text, int number)
 
 	if (!*text || *text == '#')
 		return;
-	if (!strchr("OSCEVWT", *text) || !text[1] || !strchr(":|*!", text[1])) {
+	if (!strchr("OSCEVWT", *text) || !text[1] || !strchr(":|*!-", text[1])) {
 		fprintf(stderr, "%s:%d: not a line of a transcript: %s\n", script->path, number,
 			text);
 		exit(2);

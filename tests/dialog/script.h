@@ -15,7 +15,7 @@ enum { WORDS_MAX = 32 };
 struct line {
 	int number;
 	char kind;
-	char variant; /* ':' '|' '*' '!' */
+	char variant; /* ':' '|' '*' '!' '-' */
 	char *text;   /* raw, escapes not yet undone */
 };
 

@@ -288,6 +288,10 @@ static void on_event(struct drive *d, enum source_what what, const struct source
 	case SOURCE_REMOVED:
 		answered(work(d, SOURCE_VERB_REMOVE), ev->number);
 		return;
+	case SOURCE_NEWS:
+		work(d, SOURCE_VERB_IDLE);
+		must(d->imap && ev->exists);
+		return;
 	case SOURCE_NOTICE:
 	case SOURCE_BYE:
 		must(d->judge.encrypted);
@@ -541,6 +545,10 @@ static void ask_verb(struct drive *d, char letter, char *argument)
 		return;
 	case 'd':
 		ask_set(d, SOURCE_VERB_REMOVE, argument);
+		return;
+	case 'y':
+		ask(d, SOURCE_VERB_IDLE);
+		source_idle(d->source);
 		return;
 	case 'q':
 		ask(d, SOURCE_VERB_FINISH);

@@ -15,7 +15,8 @@
  *     n FROM  z FROM  i FROM  list; with sizes, with ids
  *     f SET   h SET   p SET   d SET
  *                             fetch, headers, present, remove; a set is like 1,2,5:9
- *     q           e           finish; no more will come
+ *     y           q           idle; finish
+ *     e                       no more will come
  *
  * A letter T stands within what the server sends for the next tag (a1, a2 ...), so that commands
  * can come and go in an input without all answers being wrong; DRIVE_MARK twice is that octet.

@@ -37,6 +37,15 @@ static bool is_answer(struct judge *judge, const unsigned char *line, size_t len
 	return true;
 }
 
+/* DONE, once for each IDLE. */
+static bool ends_idle(struct judge *judge, const unsigned char *line, size_t len)
+{
+	bool ends = judge->idles && len == 4 && !memcmp(line, "DONE", len);
+
+	judge->idles &= !ends;
+	return ends;
+}
+
 /* The literal's size that a line of IMAP ends with; 0 if none. */
 static size_t literal_of(const unsigned char *line, size_t len)
 {
@@ -66,16 +75,18 @@ static void imap_line(struct judge *judge, const unsigned char *line, size_t len
 	static const char *const clear[] = {"CAPABILITY", "STARTTLS", "LOGOUT", NULL};
 	static const char *const commands[] = {
 	    "CAPABILITY", "LOGOUT", "AUTHENTICATE", "LOGIN",  "ID",	   "SELECT", "EXAMINE",
-	    "UID",	  "LIST",   "STATUS",	    "ENABLE", "NAMESPACE", NULL};
+	    "UID",	  "LIST",   "STATUS",	    "ENABLE", "NAMESPACE", "IDLE",   NULL};
 	size_t tag = tag_of(judge, line, len);
 
 	if (!judge->within && !tag) {
-		must(judge->encrypted && is_answer(judge, line, len));
+		must(judge->encrypted &&
+		     (ends_idle(judge, line, len) || is_answer(judge, line, len)));
 		return;
 	}
 	if (!judge->within) {
 		judge->tags++;
 		must(one_of(judge->encrypted ? commands : clear, line + tag, len - tag));
+		judge->idles = str_is(line + tag, len - tag, "IDLE");
 	}
 	judge->literal = literal_of(line, len);
 	judge->within = judge->fresh = judge->literal > 0;

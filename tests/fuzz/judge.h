@@ -17,6 +17,7 @@ struct judge {
 	size_t literal;	  /* octets of one still to come */
 	bool within;	  /* a command goes on behind a literal */
 	bool fresh;	  /* that was just announced */
+	bool idles;	  /* IDLE was sent, and not ended */
 	unsigned tags;	  /* of the commands seen */
 	size_t octets;	  /* all of them */
 	uint64_t sum;

@@ -58,7 +58,7 @@ def script(path):
     """(kind, variant, text) of each line; octets as latin-1, escapes not yet undone."""
     with open(path, encoding="latin-1") as file:
         for line in file.read().split("\n"):
-            if re.match(r"[OSCEVWT][:|*!]", line):
+            if re.match(r"[OSCEVWT][:|*!-]", line):
                 yield line[0], line[1], line[2:].removeprefix(" ")
 
 
@@ -78,7 +78,7 @@ def verb(text):
     """What the input says for a verb of a transcript; "" for what the driver does by itself."""
     name, *rest = words(text)
     letter = {"auth": "a", "login": "l", "mailboxes": "m", "status": "t", "fetch": "f", "headers": "h", "present": "p",
-              "remove": "d", "finish": "q", "eof": "e", "respond": "r", "cancel": "c"}.get(name)
+              "remove": "d", "idle": "y", "finish": "q", "eof": "e", "respond": "r", "cancel": "c"}.get(name)
     if name == "select":
         letter = "w" if rest[1:] == ["writing"] else "s"
         rest = rest[:1]

@@ -169,6 +169,33 @@ START_TEST(an_impossible_length_ends_the_program)
 }
 END_TEST
 
+START_TEST(gives_back_what_it_does_not_need)
+{
+	struct buf b = {0};
+	unsigned char *kept;
+
+	buf_fit(&b);
+	ck_assert_ptr_null(b.base);
+	buf_text(&b, "gone stays");
+	buf_consume(&b, 5);
+	buf_fit(&b);
+	ck_assert_uint_eq(b.room, 5);
+	ck_assert_uint_eq(b.len, 5);
+	ck_assert_ptr_eq(b.data, b.base);
+	kept = b.base;
+	buf_fit(&b);
+	ck_assert_ptr_eq(b.base, kept);
+	ck_assert_str_eq(buf_string(&b), "stays");
+	buf_clear(&b);
+	buf_fit(&b);
+	ck_assert_ptr_null(b.base);
+	ck_assert_uint_eq(b.room, 0);
+	buf_text(&b, "again");
+	ck_assert_str_eq(buf_string(&b), "again");
+	buf_free(&b);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("buf");
@@ -184,6 +211,7 @@ int main(void)
 	tcase_add_test(tests, behaves_as_a_queue);
 	tcase_add_test(tests, what_goes_through_does_not_make_it_grow);
 	tcase_add_test(tests, consuming_leaves_pointers_good);
+	tcase_add_test(tests, gives_back_what_it_does_not_need);
 	tcase_add_test(tests, an_impossible_length_ends_the_program);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -1,6 +1,7 @@
 /*
  * The IMAP engine, where a transcript does not reach: octets behind the answer to STARTTLS in one
- * read, a large body in bounded memory, flights, a window of commands, and verbs out of place.
+ * read, a large body in bounded memory, flights, a window of commands, verbs out of place, and how
+ * little an engine holds that only listens.
  * The dialogues themselves stand in tests/dialog/imap.
  */
 #include "proto/imap.h"
@@ -474,6 +475,110 @@ START_TEST(chatter_is_counted)
 }
 END_TEST
 
+#define DOVECOT                                                                                    \
+	"IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES "    \
+	"THREAD=REFS THREAD=ORDEREDSUBJECT MULTIAPPEND URL-PARTIAL CATENATE UNSELECT CHILDREN "    \
+	"NAMESPACE UIDPLUS LIST-EXTENDED I18NLEVEL=1 CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES "   \
+	"WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE SNIPPET=FUZZY PREVIEW=FUZZY PREVIEW "       \
+	"STATUS=SIZE SAVEDATE LITERAL+ NOTIFY SPECIAL-USE"
+
+/* A visit as it goes with Dovecot, up to where it listens. */
+static void listen_after_visit(void)
+{
+	struct source_params params = {
+	    .in = &in, .encrypted = true, .name = "mailhaul", .version = "1.0"};
+	uint32_t number = 1;
+
+	in = (struct buf){0};
+	source = imap_new(&params);
+	server("* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n");
+	expect(SOURCE_AUTH_OFFERED);
+	source_auth(source, "PLAIN", "AGFsaWNlAHNlY3JldA==");
+	expect(SOURCE_NEED_BYTES);
+	server("a1 OK [CAPABILITY " DOVECOT "] Logged in\r\n");
+	expect(SOURCE_READY);
+	source_mailboxes(source, (const char *const[]){"*"}, 1);
+	expect(SOURCE_NEED_BYTES);
+	server("a2 OK ID\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\na3 OK\r\n");
+	for (int i = 0; i < 50; i++)
+		buf_printf(&in, "* LIST () \"/\" \"box %d\"\r\n", i);
+	server("a4 OK\r\n");
+	for (int i = 0; i < 50; i++)
+		expect(SOURCE_MAILBOX);
+	expect(SOURCE_DONE);
+	source_select(source, "INBOX", false);
+	expect(SOURCE_NEED_BYTES);
+	server("* 500 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\na5 OK\r\n");
+	expect(SOURCE_SELECTED);
+	expect(SOURCE_DONE);
+	source_list(source, 1, SOURCE_LIST_IDS);
+	expect(SOURCE_NEED_BYTES);
+	for (int i = 1; i <= 500; i++)
+		buf_printf(&in, "* %d FETCH (UID %d)\r\n", i, i);
+	server("a6 OK\r\n");
+	for (int i = 1; i <= 500; i++)
+		expect(SOURCE_LISTED);
+	expect(SOURCE_DONE);
+	fetch(&number, 1);
+	expect(SOURCE_NEED_BYTES);
+	server("* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\na7 OK\r\n");
+	expect(SOURCE_BEGIN);
+	expect(SOURCE_CHUNK);
+	expect(SOURCE_END);
+	expect(SOURCE_DONE);
+	source_idle(source);
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_ptr_nonnull(strstr(buf_string(source_out(source)), "\r\na8 IDLE\r\n"));
+	buf_clear(source_out(source));
+	server("+ idling\r\n");
+	expect(SOURCE_NEED_BYTES);
+	buf_free(&in);
+}
+
+/* Ten thousand of them are to fit where ten thousand connections do. Also once more was heard. */
+START_TEST(listening_costs_little)
+{
+	enum { ENGINES = 500, MOST = 2560 };
+	struct source *engines[ENGINES];
+	size_t before = mallinfo2().uordblks;
+
+	for (size_t i = 0; i < ENGINES; i++) {
+		listen_after_visit();
+		engines[i] = source;
+	}
+	ck_assert_uint_le(mallinfo2().uordblks, before + (size_t)ENGINES * MOST);
+	for (size_t i = 0; i < ENGINES; i++) {
+		source = engines[i];
+		server("* OK Still here\r\n* 501 EXISTS\r\n");
+		expect(SOURCE_NEWS);
+		expect(SOURCE_NEED_BYTES);
+		buf_free(&in);
+	}
+	ck_assert_uint_le(mallinfo2().uordblks, before + (size_t)ENGINES * MOST);
+	for (size_t i = 0; i < ENGINES; i++)
+		source_free(&engines[i]);
+}
+END_TEST
+
+/* News is of use; that the server is still there, and what was told before, is not. */
+START_TEST(chatter_in_idle_is_counted)
+{
+	static const char chat[] = "* OK Still here\r\n* 501 EXISTS\r\n* 3 EXPUNGE\r\n";
+	uint64_t before;
+
+	listen_after_visit();
+	before = source_chatter(source);
+	server("* 501 EXISTS\r\n");
+	expect(SOURCE_NEWS);
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_uint_eq(source_chatter(source), before);
+	server(chat);
+	expect(SOURCE_NEED_BYTES);
+	ck_assert_uint_eq(source_chatter(source), before + strlen(chat));
+	engine_free();
+}
+END_TEST
+
 START_TEST(failure_is_final)
 {
 	log_in();
@@ -512,6 +617,8 @@ int main(void)
 	tcase_add_test(tests, list_backwards);
 	tcase_add_test(tests, freed_in_the_middle);
 	tcase_add_test(tests, chatter_is_counted);
+	tcase_add_test(tests, listening_costs_little);
+	tcase_add_test(tests, chatter_in_idle_is_counted);
 	tcase_add_test(tests, failure_is_final);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
