@@ -73,10 +73,11 @@ bool pop3_parse_item(const unsigned char *line, size_t len, uint64_t max, uint64
 		     const unsigned char **rest_r, size_t *rest_len_r)
 {
 	size_t digits = word_len(line, len);
-	size_t rest = digits + space_len(line + digits, len - digits);
+	size_t rest;
 
 	if (!str_number(line, digits, max, number_r))
 		return false;
+	rest = digits + space_len(line + digits, len - digits);
 	while (len > rest && is_space(line[len - 1]))
 		len--;
 	*rest_r = line + rest;
