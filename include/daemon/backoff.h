@@ -32,8 +32,8 @@ struct backoff_visit {
 			   message or a mailbox was put off */
 };
 
-/* Milliseconds until the next visit; UINT64_MAX: not before a person has acted, which is at the
- * next reload. chance is a random number, by which accounts do not march in step. */
+/* Milliseconds until the next visit. chance is a random number, by which accounts do not march in
+ * step. */
 uint64_t backoff_after(struct backoff *backoff, const struct backoff_visit *visit, uint32_t chance);
 
 /* True if the last visit failed for what may be want of network, and is worth trying again at once

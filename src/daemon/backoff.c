@@ -28,8 +28,7 @@ enum rule {
 	RULE_AUTH,
 	RULE_REFUSED,
 	RULE_DISK,
-	RULE_MENDED_ELSEWHERE,
-	RULE_RELOAD
+	RULE_MENDED_ELSEWHERE
 };
 
 static const struct {
@@ -42,7 +41,6 @@ static const struct {
     [RULE_REFUSED] = {5 * MINUTE, 6 * HOUR},
     [RULE_DISK] = {MINUTE, 15 * MINUTE}, /* disks get space again */
     [RULE_MENDED_ELSEWHERE] = {HOUR, HOUR},
-    [RULE_RELOAD] = {UINT64_MAX, UINT64_MAX},
 };
 
 static uint64_t at_least(uint64_t value, uint64_t least)
@@ -172,8 +170,6 @@ static enum rule rule_of_server(const struct backoff_visit *visit)
 
 static enum rule rule_of(const struct backoff_visit *visit)
 {
-	bool logged_in = visit->capabilities && *visit->capabilities;
-
 	if (err_scope(visit->err->kind) == ERR_SCOPE_MESSAGE)
 		return RULE_NONE;
 	switch (visit->err->kind) {
@@ -181,11 +177,10 @@ static enum rule rule_of(const struct backoff_visit *visit)
 	case ERR_STATE:
 		return RULE_DISK;
 	case ERR_CONFIG:
-		/* What is found out only after the login is the MDA's. */
-		return logged_in ? RULE_MENDED_ELSEWHERE : RULE_RELOAD;
 	case ERR_INTERNAL:
 	case ERR_USAGE:
-		return RULE_RELOAD;
+		/* A file or a program that a person mends, who may not think of a reload. */
+		return RULE_MENDED_ELSEWHERE;
 	default:
 		return rule_of_server(visit);
 	}
@@ -249,8 +244,6 @@ uint64_t backoff_after(struct backoff *backoff, const struct backoff_visit *visi
 	uint64_t ms;
 
 	note(backoff, visit, rule);
-	if (rule == RULE_RELOAD)
-		return UINT64_MAX;
 	ms = rule == RULE_NONE ? after_success(visit, chance)
 			       : after_failure(backoff, visit, chance);
 	return logs_in ? at_least(ms, backoff->login_delay_ms) : ms;
