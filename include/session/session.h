@@ -14,6 +14,7 @@
 #include "session/batch.h"
 #include "session/collect.h"
 #include "session/keyring.h"
+#include "session/link.h"
 
 struct session;
 
@@ -46,6 +47,8 @@ struct session_report {
 	struct err err; /* the gravest; ERR_NONE when all went well */
 	bool busy;	/* another mailhaul works on a mailbox: nothing was done */
 	bool connected;
+	bool refused; /* with ERR_AUTH: the login, by the server */
+	bool whole;   /* the visit came to its end, whatever single messages or mailboxes did */
 	struct session_security security;
 	const char *capabilities;     /* what the server said it can do, after login; "" */
 	const char *warning;	      /* about what it does with what is to stay; NULL: none */
@@ -71,6 +74,9 @@ struct session_params {
 	const struct secret *secret;
 	const char *const *mailboxes; /* items: see pattern.h */
 	size_t mailbox_count;
+	bool known_there;	    /* the list is one mailbox's name, and the server has it */
+	struct link *link;	    /* to begin with, taken over; NULL: connect */
+	bool stays;		    /* a visit that ends well leaves a link behind, if it can */
 	struct session_sinks sinks; /* copied */
 	struct retention retention;
 	uint32_t max_messages; /* fetched in this visit at most; 0: no limit */
@@ -108,6 +114,10 @@ void session_free(struct session **session);
 
 /* As on_outcome got it; at on_end with what recording it may have added. Owned by the session. */
 const struct session_report *session_report(const struct session *session);
+
+/* At on_end: the connection that the visit has left behind, which is the caller's now. Its mailbox
+ * is open where the visit went to a single one. NULL: there is none. */
+struct link *session_take_link(struct session *session);
 
 /* Ends soon: what is whole is committed, the rest is left for the next visit. The second time also
  * an MDA that still runs is stopped. */

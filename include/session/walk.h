@@ -2,10 +2,10 @@
  * walk: the mailboxes of one visit: which there are, in what order they are visited, which have
  * nothing to do.
  *
- * An account whose list is just INBOX (and POP3) goes the short way: that mailbox is opened before
- * the connection is made, and closed with it. Any other asks the server first. Then few mailboxes
- * are open at a time, however many there are: those with unfinished letters from before, and the
- * one that is being visited.
+ * A list that is just INBOX (also in POP3), or one mailbox that is known to be there, goes the
+ * short way: that mailbox is opened before the connection is made, and closed with it. Any other
+ * asks the server first. Then few mailboxes are open at a time, however many there are: those with
+ * unfinished letters from before, and the one that is being visited.
  */
 #ifndef MAILHAUL_SESSION_WALK_H
 #define MAILHAUL_SESSION_WALK_H

@@ -43,12 +43,14 @@ struct session {
 	bool held;		  /* the server waits for us */
 	bool moved; /* in this span: an answer moved the session on, or we held it up */
 	struct source *source;
+	struct link *link; /* left behind */
 	struct login *login;
 	bool has_secret;
 	bool handshaking;
 	bool refused;	   /* the server did not accept our login */
 	bool said_goodbye; /* the server confirmed the end, and in POP3 the removals */
 	bool pumping;
+	bool parting; /* all is done, and the connection stays */
 	bool hasten;
 	struct walk *walk;
 	size_t commits;
@@ -175,8 +177,11 @@ static void record(struct session *session)
 
 	session->at = SESSION_RECORDING;
 	walk_report(session->walk, &session->report);
+	session->report.refused = session->refused;
+	session->report.whole = session->said_goodbye;
 	after = outcome_visit(&session->report, &session->before,
-			      session->login ? login_passed_over(session->login) : "",
+			      session->login ? login_passed_over(session->login)
+					     : session->before.passed_over,
 			      session->refused, time(NULL));
 	session->params.on_outcome(session->params.ctx, &session->report, &session->before, &after);
 	if (session->report.busy || session->params.look_only || !session->account) {
@@ -217,6 +222,14 @@ const struct session_report *session_report(const struct session *session)
 	return &session->report;
 }
 
+struct link *session_take_link(struct session *session)
+{
+	struct link *link = session->link;
+
+	session->link = NULL;
+	return link;
+}
+
 void session_stop(struct session *session)
 {
 	struct err err;
@@ -250,6 +263,25 @@ static bool goes_on(struct session *session, enum walk_is is, const struct err *
 	return false;
 }
 
+/* In POP3 the goodbye is what counts, and a connection on which something failed is not kept. */
+static bool can_stay(const struct session *session)
+{
+	return !session->params.keys_return && !session->hasten &&
+	       err_scope(session->report.err.kind) == ERR_SCOPE_MESSAGE;
+}
+
+/* Ends the visit without a goodbye: what was removed is. */
+static void part(struct session *session)
+{
+	session->link = link_new(session->conn, session->source, session->report.capabilities,
+				 session->report.security.mechanism);
+	session->conn = NULL;
+	session->source = NULL;
+	session->said_goodbye = true;
+	walk_confirm(session->walk);
+	end(session);
+}
+
 static void follow(struct session *session)
 {
 	bool over;
@@ -258,6 +290,10 @@ static void follow(struct session *session)
 	if (!goes_on(session, walk_follow(session->walk, session->source, &over, &err), &err) ||
 	    !over)
 		return;
+	if (session->params.stays && can_stay(session)) {
+		session->parting = true;
+		return;
+	}
 	crash_point("session-finish");
 	source_finish(session->source);
 }
@@ -285,6 +321,22 @@ static void on_challenge(struct session *session, const struct source_event *ev)
 		fail(session, &err);
 }
 
+/* From here on it is the same, whether this visit has logged in or one before it. */
+static void logged_in(struct session *session, const char *mechanism, const char *capabilities)
+{
+	session->report.security.mechanism = mechanism;
+	outcome_describe(&session->report.security, mechanism);
+	veil_cut(&session->capabilities, capabilities, strlen(capabilities));
+	session->report.capabilities = buf_string(&session->capabilities);
+	session->report.warning =
+	    retention_warning(&session->params.retention, session->report.capabilities);
+	if (session->report.warning)
+		log_notice("%s: %s", session->params.account, session->report.warning);
+	outcome_received(&session->received, &session->params, &session->report.security);
+	walk_begin(session->walk, session->source, buf_string(&session->received),
+		   session->report.capabilities);
+}
+
 static void on_ready(struct session *session, const struct source_event *ev)
 {
 	struct err err;
@@ -294,19 +346,9 @@ static void on_ready(struct session *session, const struct source_event *ev)
 		fail(session, &err);
 		return;
 	}
-	session->report.security.mechanism = login_mechanism(session->login);
-	outcome_describe(&session->report.security, session->report.security.mechanism);
 	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
-		 session->report.security.mechanism);
-	veil_cut(&session->capabilities, ev->capabilities, strlen(ev->capabilities));
-	session->report.capabilities = buf_string(&session->capabilities);
-	session->report.warning =
-	    retention_warning(&session->params.retention, session->report.capabilities);
-	if (session->report.warning)
-		log_notice("%s: %s", session->params.account, session->report.warning);
-	outcome_received(&session->received, &session->params, &session->report.security);
-	walk_begin(session->walk, session->source, buf_string(&session->received),
-		   session->report.capabilities);
+		 login_mechanism(session->login));
+	logged_in(session, login_mechanism(session->login), ev->capabilities);
 }
 
 static void on_mailbox_event(struct session *session, enum source_what what,
@@ -390,25 +432,6 @@ static void dispatch(struct session *session, enum source_what what, const struc
 		on_mailbox_event(session, what, ev);
 }
 
-/* The dialogue goes to the log line by line. The engine has cut the secrets out of what we say; the
- * server may repeat them. */
-static void trace(struct session *session)
-{
-	struct buf *dialogue = source_trace(session->source);
-	struct buf fit = {0};
-
-	for (char *line = buf_string(dialogue), *next; *line; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = '\0';
-		veil_cut(&fit, line, strlen(line));
-		log_line(LOG_LEVEL_TRACE, "%s: %s", session->params.account, buf_string(&fit));
-		buf_clear(&fit);
-	}
-	buf_free(&fit);
-	buf_clear(dialogue);
-}
-
 /*
  * The driver. Reading stops while the disk is behind, and while the engine waits for us: then the
  * silence of the server is not its fault.
@@ -426,11 +449,15 @@ static void pump(struct session *session)
 	       (what = source_next(session->source, &ev)) > SOURCE_IDLE)
 		dispatch(session, what, &ev);
 	session->pumping = false;
-	trace(session);
+	link_trace(session->source, session->params.account);
 	if (session->at != SESSION_TALKING)
 		return;
 	if (what == SOURCE_FAILED && !held) {
 		lose(session, source_err(session->source));
+		return;
+	}
+	if (session->parting) {
+		part(session);
 		return;
 	}
 	if (source_out(session->source)->len) {
@@ -474,10 +501,30 @@ static void conn_failed(struct session *session, const struct err *why)
 	lose(session, &err);
 }
 
+/* Before the visit has taken the connection up, or when it is left behind: what comes stays there,
+ * but for the end. */
+static void on_link(struct session *session, enum conn_what what, const struct err *why)
+{
+	struct err err;
+
+	if (what != CONN_EOF && what != CONN_FAILED)
+		return;
+	link_free(&session->link);
+	if (session->at >= SESSION_CLOSING)
+		return;
+	if (what == CONN_EOF)
+		err_set(&err, ERR_TEMPORARY, "%s closed the connection", session->params.conn.host);
+	fail(session, what == CONN_EOF ? &err : why);
+}
+
 static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 {
 	struct session *session = ctx;
 
+	if (!session->conn && session->at != SESSION_TALKING) {
+		on_link(session, what, err);
+		return;
+	}
 	switch (what) {
 	case CONN_OPEN:
 		make_source(session, false);
@@ -532,20 +579,51 @@ static void on_watch(void *ctx)
 
 /* ---- preparing ---- */
 
-static void look_whether_prepared(struct session *session)
+static void start_watch(struct session *session)
+{
+	session->watch = loop_timer_new(session->params.loop, on_watch, session);
+	session->moved = true;
+	loop_timer_start(session->watch, session->params.conn.silence_ms);
+}
+
+static void connect_to(struct session *session)
 {
 	struct conn_params params = session->params.conn;
 
+	params.on = on_conn;
+	params.ctx = session;
+	session->conn = conn_new(session->params.loop, &params);
+	start_watch(session);
+}
+
+/* Goes on where the visit that left the link behind has ended. */
+static void take_up(struct session *session)
+{
+	struct link *link = session->params.link;
+
+	session->conn = link->conn;
+	session->source = link->source;
+	link->conn = NULL;
+	link->source = NULL;
+	conn_patience(session->conn, session->params.conn.silence_ms);
+	session->came = conn_received(session->conn) - source_chatter(session->source);
+	session->report.connected = true;
+	session->report.security.tls = *conn_tls(session->conn);
+	start_watch(session);
+	logged_in(session, link->mechanism, link->capabilities);
+	pump(session);
+}
+
+static void look_whether_prepared(struct session *session)
+{
 	if (session->at != SESSION_PREPARING || !session->has_secret ||
 	    !walk_prepared(session->walk))
 		return;
 	session->at = SESSION_TALKING;
-	params.on = on_conn;
-	params.ctx = session;
-	session->conn = conn_new(session->params.loop, &params);
-	session->watch = loop_timer_new(session->params.loop, on_watch, session);
-	session->moved = true;
-	loop_timer_start(session->watch, params.silence_ms);
+	if (session->params.link)
+		take_up(session);
+	else
+		connect_to(session);
 }
 
 static void on_step(void *ctx)
@@ -638,6 +716,11 @@ static void begin(void *ctx)
 	}
 	if (!goes_on(session, walk_prepare(session->walk, &err), &err))
 		return;
+	if (params->link) {
+		session->has_secret = true;
+		look_whether_prepared(session);
+		return;
+	}
 	session->login = login_new(
 	    &(struct login_params){.loop = params->loop,
 				   .keyring = params->keyring,
@@ -668,6 +751,8 @@ struct session *session_new(const struct session_params *params)
 	session->report.security.mode = params->conn.implicit ? "implicit TLS" : "STARTTLS";
 	session->report.security.mechanism = "";
 	session->report.capabilities = "";
+	if (params->link)
+		conn_direct(params->link->conn, on_conn, session);
 	loop_defer(params->loop, begin, session);
 	return session;
 }
@@ -681,6 +766,8 @@ void session_free(struct session **session_p)
 	loop_timer_free(&session->watch);
 	conn_free(&session->conn);
 	source_free(&session->source);
+	link_free(&session->link);
+	link_free(&session->params.link);
 	login_free(&session->login);
 	walk_free(&session->walk);
 	buf_free(&session->received);

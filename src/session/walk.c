@@ -129,7 +129,8 @@ struct walk *walk_new(const struct walk_params *params)
 	walk->session = session;
 	walk->allowance = session->max_messages;
 	walk->hits = mem_new(session->mailbox_count + 1, sizeof *walk->hits);
-	walk->brief = session->mailbox_count == 1 && !strcmp(session->mailboxes[0], "INBOX");
+	walk->brief = session->mailbox_count == 1 &&
+		      (session->known_there || !strcmp(session->mailboxes[0], "INBOX"));
 	return walk;
 }
 
@@ -218,7 +219,7 @@ static bool add_unfinished(struct walk *walk, struct err *err)
 enum walk_is walk_prepare(struct walk *walk, struct err *err)
 {
 	if (walk->brief) {
-		struct walk_box *box = box_add(walk, "INBOX");
+		struct walk_box *box = box_add(walk, walk->session->mailboxes[0]);
 
 		box->rank = 0;
 		walk->hits[0] = true;
@@ -252,19 +253,6 @@ bool walk_prepared(const struct walk *walk)
 
 /* ---- asking the server --------------------------------------------------------------------- */
 
-static bool offers(const char *capabilities, const char *word)
-{
-	for (const char *at = capabilities; *at;) {
-		size_t len = strcspn(at, " ");
-
-		if (str_is(at, len, word))
-			return true;
-		at += len;
-		at += *at == ' ';
-	}
-	return false;
-}
-
 void walk_begin(struct walk *walk, struct source *source, const char *received,
 		const char *capabilities)
 {
@@ -273,7 +261,7 @@ void walk_begin(struct walk *walk, struct source *source, const char *received,
 	size_t count = 0;
 
 	walk->received = received;
-	walk->gmail = offers(capabilities, "X-GM-EXT-1");
+	walk->gmail = str_has_word(capabilities, strlen(capabilities), "X-GM-EXT-1");
 	if (walk->brief) {
 		walk->begun = true;
 		collect_start(walk->boxes[0]->collect, source, received);
