@@ -7,9 +7,9 @@
  */
 #include "cmd/report.h"
 
-#include "cmd/quiet.h"
 #include "config/config_print.h"
 #include "daemon/account.h"
+#include "daemon/quiet.h"
 #include "util/mem.h"
 #include "util/str.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_quiet: what cron hears, against the table in the interface, and clocks that jump.
  */
-#include "cmd/quiet.h"
+#include "daemon/quiet.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * Without a terminal (cron) nothing is said when all went well. A temporary failure is told once it
  * has lasted an hour, a persistent one at once, each again after a day, and once when it is over.
  */
-#ifndef MAILHAUL_CMD_QUIET_H
-#define MAILHAUL_CMD_QUIET_H
+#ifndef MAILHAUL_DAEMON_QUIET_H
+#define MAILHAUL_DAEMON_QUIET_H
 
 #include "state/state.h"
 #include "util/err.h"

@@ -1,7 +1,7 @@
 /*
  * quiet: whether a poll tells the user what came of it. Pure.
  */
-#include "cmd/quiet.h"
+#include "daemon/quiet.h"
 
 #include <string.h>
 
