@@ -25,6 +25,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
     {"poll", cmd_poll, false, "collect once and exit; for cron"},
+    {"daemon", cmd_daemon, false, "stay, and collect when mail arrives or is due"},
     {"status", cmd_status, false, "what the last poll of each account left behind"},
     {"check", cmd_check, true, "read the configuration and report every mistake"},
     {"test", cmd_test, false,

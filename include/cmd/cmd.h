@@ -32,6 +32,7 @@ const struct config_account *cmd_account_of(const struct config *config,
 
 /* Each takes a loaded configuration and gives the exit code. */
 int cmd_poll(const struct cmd_options *options, const struct config *config);
+int cmd_daemon(const struct cmd_options *options, const struct config *config);
 int cmd_test(const struct cmd_options *options, const struct config *config);
 int cmd_status(const struct cmd_options *options, const struct config *config);
 int cmd_check(const struct cmd_options *options, const struct config *config);

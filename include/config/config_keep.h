@@ -17,6 +17,6 @@ bool config_same_account(const struct config_account *a, const struct config_acc
  * and old gets fresh's: whoever borrowed it goes on with fresh, and old may be freed as soon as
  * nobody uses its other accounts. What the structs say of where the account stands is fresh's.
  */
-void config_keep(struct config *fresh, struct config *old);
+void config_keep(struct config *fresh, const struct config *old);
 
 #endif

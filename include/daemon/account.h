@@ -18,11 +18,21 @@ struct account_shared *account_shared_new(const struct config *config, struct er
 bool account_shared_free(struct account_shared **shared);
 
 struct loop *account_loop(struct account_shared *shared);
+struct state *account_state(struct account_shared *shared);
+
+/* Another configuration holds from now on; borrowed likewise. */
+void account_reconfigure(struct account_shared *shared, const struct config *config);
 
 struct account_visit {
 	bool look_only;
 	bool mark_all; /* fetch, deliver and remove nothing: what is there counts as known */
 	bool retry_now;
+	struct link *link; /* to begin with, taken over; NULL: connect */
+	bool stays;	   /* session.h */
+	/* One mailbox that is known to be there, and NULL; lives as long as the session. NULL: all
+	 * of the account's. */
+	const char *const *only;
+	uint32_t most; /* messages to fetch in this visit; 0: as many as the account allows */
 	void (*on_progress)(void *ctx, struct session *session,
 			    const struct collect_counts *counts);
 	void (*on_outcome)(void *ctx, const struct session_report *report,

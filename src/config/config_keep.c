@@ -69,7 +69,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x->account)->name, (*y->account)->name);
 }
 
-static struct place *sorted_places(struct config *config)
+static struct place *sorted_places(const struct config *config)
 {
 	struct place *places = mem_new(config->count, sizeof *places);
 
@@ -97,7 +97,7 @@ static void exchange(struct config_account **fresh, struct config_account **old)
 	*old = spare;
 }
 
-void config_keep(struct config *fresh, struct config *old)
+void config_keep(struct config *fresh, const struct config *old)
 {
 	struct place *places = sorted_places(old);
 

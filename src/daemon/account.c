@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
 	ACCOUNT_CONNECT_MS = 10000,
@@ -24,12 +25,23 @@ enum {
 	ACCOUNT_KEPT_MAX = 150, /* and what is kept of a longer one */
 };
 
+/* Tells whether a file is still the one that was read. */
+struct stamp {
+	struct timespec changed;
+	dev_t device;
+	ino_t inode;
+};
+
 struct trust {
 	struct trust *next;
 	char *ca_file; /* NULL: the system's */
 	char *client_cert, *client_key;
+	struct stamp stamps[3]; /* of these files, when they were read */
 	struct tls_trust *trust;
 };
+
+/* Where Debian keeps the system's trust store in one file. */
+#define ACCOUNT_SYSTEM_TRUST "/etc/ssl/certs/ca-certificates.crt"
 
 struct account_shared {
 	const struct config *config;
@@ -88,6 +100,16 @@ struct loop *account_loop(struct account_shared *shared)
 	return shared->loop;
 }
 
+struct state *account_state(struct account_shared *shared)
+{
+	return shared->state;
+}
+
+void account_reconfigure(struct account_shared *shared, const struct config *config)
+{
+	shared->config = config;
+}
+
 const char *account_protocol(const struct config_account *account)
 {
 	return account->protocol == CONFIG_IMAP ? "imap" : "pop3";
@@ -113,17 +135,38 @@ static bool same_path(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* Accounts with the same ca_file and client_cert share one set: the system's takes 4 MB. */
+static struct stamp stamp_of(const char *path)
+{
+	struct stat is;
+
+	if (stat(path ? path : ACCOUNT_SYSTEM_TRUST, &is))
+		return (struct stamp){.inode = 0};
+	return (struct stamp){.changed = is.st_ctim, .device = is.st_dev, .inode = is.st_ino};
+}
+
+static bool same_stamp(const struct stamp *a, const struct stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Accounts with the same ca_file and client_cert share one set: the system's takes 4 MB. Files that
+ * were renewed since are read anew; connections may still use the old set. */
 static struct tls_trust *trust_of(struct account_shared *shared,
 				  const struct config_account *account, struct err *err)
 {
+	const struct stamp stamps[] = {stamp_of(account->ca_file), stamp_of(account->client_cert),
+				       stamp_of(account->client_key)};
 	struct trust *trust;
 	struct tls_trust *made;
 
 	for (trust = shared->trusts; trust; trust = trust->next)
 		if (same_path(trust->ca_file, account->ca_file) &&
 		    same_path(trust->client_cert, account->client_cert) &&
-		    same_path(trust->client_key, account->client_key))
+		    same_path(trust->client_key, account->client_key) &&
+		    same_stamp(&trust->stamps[0], &stamps[0]) &&
+		    same_stamp(&trust->stamps[1], &stamps[1]) &&
+		    same_stamp(&trust->stamps[2], &stamps[2]))
 			return trust->trust;
 	made = tls_trust_new(account->ca_file, err);
 	if (made && account->client_cert &&
@@ -135,6 +178,7 @@ static struct tls_trust *trust_of(struct account_shared *shared,
 	trust->ca_file = mem_copy(account->ca_file);
 	trust->client_cert = mem_copy(account->client_cert);
 	trust->client_key = mem_copy(account->client_key);
+	memcpy(trust->stamps, stamps, sizeof stamps);
 	trust->trust = made;
 	trust->next = shared->trusts;
 	shared->trusts = trust;
@@ -324,12 +368,18 @@ static bool is_configured(void *ctx, const struct state_key *key)
 	return false;
 }
 
+/* Of two limits that may be 0: none. */
+static uint32_t fewest(uint32_t a, uint32_t b)
+{
+	return !b || (a && a < b) ? a : b;
+}
+
 static struct session *begin(struct account_shared *shared, const struct config_account *account,
 			     const struct account_visit *visit, struct tls_trust *trust,
 			     const struct err *trouble)
 {
 	bool imap = account->protocol == CONFIG_IMAP;
-	const char *const *mailboxes = account_mailboxes(account);
+	const char *const *mailboxes = visit->only ? visit->only : account_mailboxes(account);
 	size_t count = 0;
 
 	while (mailboxes[count])
@@ -350,9 +400,12 @@ static struct session *begin(struct account_shared *shared, const struct config_
 				     .secret = &account->password,
 				     .mailboxes = mailboxes,
 				     .mailbox_count = count,
+				     .known_there = visit->only != NULL,
+				     .link = visit->link,
+				     .stays = visit->stays,
 				     .sinks = {make_for, shared, account},
 				     .retention = retention_of(account),
-				     .max_messages = account->max_messages,
+				     .max_messages = fewest(account->max_messages, visit->most),
 				     .first_skip = account->first_run == CONFIG_FIRST_SKIP,
 				     .max_attempts = account->max_attempts,
 				     .mark_all = visit->mark_all,
