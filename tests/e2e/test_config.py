@@ -1,15 +1,18 @@
 """The configuration in effect, its schema, and the examples in config/, which are for copying;
 services among them, behind whose walls all must work."""
+import contextlib
 import glob
 import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 
 import messages
-from lab import SECRET
+from lab import SECRET, end_group, wait_for
 from program import BINARY, compare
 from runner import case
 from test_collect import PROTOCOLS, deliver_by, one_account
@@ -345,6 +348,45 @@ def a_poll_works_behind_the_walls(lab, home, name, protocol):
     assert not result.out + result.err, result
     compare(mail, home.letters(), protocol)
     assert not lab.left(user), "removing was refused"
+
+
+@case(each=["mailhaul.service", "mailhaul-mda.service"])
+def a_daemon_works_behind_the_walls(lab, home, name):
+    """It listens, tells systemd that it is ready and alive, and reads its configuration anew."""
+    walls = Walls(os.path.join(CONFIG, "systemd", name))
+    mail = messages.sample(5)
+    user = one_account(lab, home, "imap", mail, interval="1h")
+    heard = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, \
+            open(home.file("said"), "wb") as said:
+        manager.bind("\0" + home.path)
+        manager.setblocking(False)
+
+        def told(word):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    heard.append(manager.recv(4096).decode())
+            return any(word in one.splitlines() for one in heard)
+
+        process = home.start("daemon", preexec_fn=walls.raise_, stdout=said, stderr=said,
+                             env={"NOTIFY_SOCKET": "@" + home.path, "WATCHDOG_USEC": "500000"})
+        try:
+            wait_for(lambda: len(home.letters()) == 5, 10, "the letters did not come")
+            wait_for(lambda: told("READY=1") and told("WATCHDOG=1"), 10, heard)
+            more = messages.sample(3, first=100)
+            lab.fill(user, more)
+            wait_for(lambda: len(home.letters()) == 8, 10, "the news did not come")
+            heard.clear()
+            process.send_signal(signal.SIGHUP)
+            wait_for(lambda: told("RELOADING=1") and told("READY=1"), 10, heard)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 0, process.returncode
+            assert told("STOPPING=1"), heard
+        finally:
+            end_group(process)
+    compare(mail + more, home.letters())
+    with open(home.file("said")) as file:
+        assert not file.read(), "something was said"
 
 
 @case(each=("exim", "procmail", "maildrop", "dovecot_lda"))
