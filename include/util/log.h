@@ -1,9 +1,10 @@
 /*
  * log: one line a time to stderr or syslog. Only main, the commands, daemon and session call it.
  *
- * Every line is made visible (no control characters of strangers reach the terminal). On a terminal
- * failures and warnings are coloured, unless NO_COLOR is set. Where the journal reads stderr a line
- * begins with its priority, and has neither a time stamp nor our name: the journal knows both.
+ * Every line is made visible (no control characters of strangers reach the terminal), and has a
+ * time stamp unless stderr is a terminal; there failures and warnings are coloured, unless NO_COLOR
+ * is set. Where the journal reads stderr a line begins with its priority, and has neither a time
+ * stamp nor our name: the journal knows both.
  */
 #ifndef MAILHAUL_UTIL_LOG_H
 #define MAILHAUL_UTIL_LOG_H
@@ -25,8 +26,7 @@ bool log_wants(enum log_level level);
 
 enum log_target {
 	LOG_TARGET_STDERR,
-	LOG_TARGET_STAMPED, /* stderr, with time stamps: for what runs for days */
-	LOG_TARGET_SYSLOG   /* facility mail; nothing on stderr */
+	LOG_TARGET_SYSLOG /* facility mail; nothing on stderr */
 };
 
 /* Default: LOG_TARGET_STDERR. */

@@ -486,7 +486,7 @@ int daemon_run(const struct daemon_params *params)
 		lock = state_lock_daemon(account_state(daemon.shared), &err);
 	if (!lock) {
 		if (!err.kind)
-			err_set(&err, ERR_USAGE, "a daemon is at work in %s already",
+			err_set(&err, ERR_TEMPORARY, "a daemon is at work in %s already",
 				params->config->state_dir);
 		log_error("%s", err.words);
 		account_shared_free(&daemon.shared);

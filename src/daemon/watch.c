@@ -23,8 +23,9 @@
 enum {
 	MINUTE = 60 * 1000,
 	HOUR = 60 * MINUTE,
-	WATCH_BUSY_MS = 5000,	/* another mailhaul is at work on the account */
-	WATCH_SHORT_MS = MINUTE /* an ear that lived no longer is not tried again at once */
+	WATCH_BUSY_MS = 5000,	 /* another mailhaul is at work on the account */
+	WATCH_SHORT_MS = MINUTE, /* a connection that is lost sooner has had a short life */
+	WATCH_SHORT_LIVES = 3	 /* then the server is not asked again soon */
 };
 
 struct ear {
@@ -33,8 +34,9 @@ struct ear {
 	const char *only[2]; /* it, and NULL */
 	struct listener *listener;
 	uint64_t since;
-	bool due;  /* there is news, or it is to be opened */
-	bool deaf; /* it could not listen: not before the next visit of all mailboxes */
+	unsigned short_lives; /* of its connections, in a row */
+	bool due;	      /* there is news, or it is to be opened */
+	bool deaf;	      /* it cannot listen: not before the next visit of all mailboxes */
 };
 
 struct watch {
@@ -119,6 +121,18 @@ static uint64_t span_of(const struct watch *watch)
 	return span < MINUTE ? MINUTE : span;
 }
 
+/* What it would have heard is polled for. */
+static void deafen(struct ear *ear)
+{
+	struct watch *watch = ear->watch;
+	uint64_t at = now_of(watch) + watch->params.account->interval_ms;
+
+	ear->deaf = true;
+	ear->short_lives = 0;
+	if (watch->whole_at > at)
+		watch->whole_at = at;
+}
+
 static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 {
 	struct ear *ear = ctx;
@@ -128,7 +142,10 @@ static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 		watch->pushes |= what == LISTENER_PUSHED;
 	} else {
 		listener_free(&ear->listener);
-		ear->deaf = what == LISTENER_REFUSED || now_of(watch) - ear->since < WATCH_SHORT_MS;
+		if (now_of(watch) - ear->since >= WATCH_SHORT_MS)
+			ear->short_lives = 0;
+		if (what == LISTENER_REFUSED || ++ear->short_lives == WATCH_SHORT_LIVES)
+			deafen(ear);
 		log_info("%s: does not listen in %s any more: %s", watch->params.account->name,
 			 ear->mailbox, err ? err->words : "the server refuses it");
 	}
@@ -276,7 +293,8 @@ static void conclude(struct watch *watch, const struct session_report *report, b
 		watch->whole_at = at_after(watch, wait_ms);
 		return;
 	}
-	watch->visited->deaf |= !left_link;
+	if (!left_link)
+		deafen(watch->visited);
 	watch->visited->due |= shared_out(watch, &report->counts);
 }
 
@@ -291,7 +309,7 @@ static void settle(struct watch *watch, const struct session_report *report, boo
 		due_again(watch, 0);
 		break;
 	case UPSHOT_CROWDED:
-		watch->visited->deaf = true;
+		deafen(watch->visited);
 		log_info("%s: does not listen in %s: %s", watch->params.account->name,
 			 watch->visited->mailbox, report->err.words);
 		break;

@@ -101,7 +101,7 @@ static void say(enum log_level level, const char *words)
 
 	if (journal)
 		buf_printf(&line, "<%d>", priority(level));
-	else if (target == LOG_TARGET_STAMPED)
+	else if (!isatty(STDERR_FILENO))
 		stamp(&line);
 	if (paint)
 		buf_text(&line, paint);

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import time
 
 import lab as laboratory
@@ -94,3 +95,94 @@ def daemon_listens_in_several_mailboxes(lab, home):
     for folder, those in mail.items():
         compare(those, home.letters("Mail-" + (folder or "INBOX")))
     assert not said(home), said(home)
+
+
+# ---- signals -----------------------------------------------------------------------------------------
+
+@case()
+def daemon_reads_its_configuration_anew(lab, home):
+    """HUP: accounts come and go, those that stay the same keep their connections, and a mistake
+    leaves all as it was."""
+    stays, goes, comes = ("%s-%s" % (user_of(home), part) for part in ("stays", "goes", "comes"))
+
+    def account(user, **keys):
+        return home.account(user, interval="1h",
+                            deliver={"maildir": home.file("Mail-" + user.rpartition("-")[2])}, **keys)
+
+    for number, user in enumerate((stays, goes, comes)):
+        lab.fill(user, messages.sample(2, first=10 * number))
+    home.configure({"stays": account(stays), "goes": account(goes)})
+    with daemon(home) as process:
+        arrived(home, 2, maildir="Mail-stays")
+        arrived(home, 2, maildir="Mail-goes")
+        home.configure({"stays": account(stays), "goes": account(goes, colour="red")})
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "colour" in said(home), 5, "no word of the mistake")
+        lab.fill(goes, messages.sample(1, first=100))
+        arrived(home, 3, 5, "Mail-goes")
+        home.configure({"stays": account(stays), "comes": account(comes)})
+        process.send_signal(signal.SIGHUP)
+        arrived(home, 2, 10, "Mail-comes")
+        lab.fill(stays, messages.sample(1, first=200))
+        lab.fill(goes, messages.sample(1, first=300))
+        arrived(home, 3, 5, "Mail-stays")
+        time.sleep(1)
+        assert len(home.letters("Mail-goes")) == 3, "an account that is gone is still collected"
+        home.configure({"stays": account(stays, keep=False), "comes": account(comes)})
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not lab.left(stays), 10, "keep: false is not in force: %s" % said(home))
+    assert len(lab.logins(comes)) == 1 and len(lab.logins(stays)) == 2, \
+        (lab.logins(comes), lab.logins(stays))
+
+
+@case()
+def daemon_polls_all_when_asked(lab, home):
+    """USR1."""
+    user = one_account(lab, home, "pop3", messages.sample(2), interval="1h")
+    with daemon(home) as process:
+        arrived(home, 2)
+        lab.fill(user, messages.sample(2, first=100))
+        time.sleep(1)
+        assert len(home.letters()) == 2
+        process.send_signal(signal.SIGUSR1)
+        arrived(home, 4, 5)
+
+
+@case()
+def daemon_is_alone(lab, home):
+    """A second one on the same state refuses; one that was killed leaves nothing in the way."""
+    user = one_account(lab, home, "imap", messages.sample(1))
+    with daemon(home):
+        arrived(home, 1)
+        second = home.run("daemon", timeout=10)
+        assert second.code == 75 and "is at work" in second.err, second
+    killed = home.start("daemon")
+    lab.fill(user, messages.sample(1, first=10))
+    arrived(home, 2)
+    killed.kill()
+    killed.communicate()
+    lab.fill(user, messages.sample(1, first=20))
+    with daemon(home):
+        arrived(home, 3)
+
+
+# ---- connections that are lost -----------------------------------------------------------------------
+
+@case()
+def daemon_listens_again(lab, home):
+    """What the server drops is connected anew at once, and nothing is said of it."""
+    user = one_account(lab, home, "imap", messages.sample(2), interval="1h")
+    with daemon(home):
+        arrived(home, 2)
+        time.sleep(1)
+        kick(lab, user)
+        wait_for(lambda: len(lab.logins(user)) == 2, 10, "not connected anew: %s" % said(home))
+        lab.fill(user, messages.sample(1, first=100))
+        arrived(home, 3, 5)
+    assert not said(home), said(home)
+
+
+def kick(lab, user):
+    """Dovecot ends the user's connections."""
+    subprocess.run(["/usr/bin/doveadm", "-c", lab.file("dovecot.conf"), "kick", user], check=True,
+                   stdout=subprocess.DEVNULL)

@@ -122,22 +122,12 @@ START_TEST(a_line_has_a_stamp_and_its_words)
 	int fields;
 	const char *text;
 
-	log_set_target(LOG_TARGET_STAMPED);
 	log_warning("%s is %d", "x", 5);
 	text = logged();
 	/* NOLINTNEXTLINE(cert-err34-c): no more than four digits each. */
 	fields = sscanf(text, "%4d-%2d-%2dT%*2d:%*2d:%*2d%*5c %n", &year, &month, &day, &end);
 	ck_assert_int_eq(fields, 3);
 	ck_assert_str_eq(text + end, "mailhaul: warning: x is 5\n");
-}
-END_TEST
-
-/* Cron mails what a command says, and mail has a date. */
-START_TEST(a_command_says_its_words_alone)
-{
-	log_warning("%s is %d", "x", 5);
-	log_error("y");
-	ck_assert_str_eq(logged(), "mailhaul: warning: x is 5\nmailhaul: y\n");
 }
 END_TEST
 
@@ -156,12 +146,10 @@ static void stderr_is_the_journal(int more)
 START_TEST(the_journal_gets_priorities)
 {
 	stderr_is_the_journal(0);
-	log_set_target(LOG_TARGET_STAMPED);
 	log_set_level(LOG_LEVEL_TRACE);
 	log_error("error\n<0>x");
 	log_warning("warning");
 	log_notice("notice");
-	log_set_target(LOG_TARGET_STDERR);
 	log_info("info");
 	log_debug("debug");
 	log_line(LOG_LEVEL_TRACE, "trace");
@@ -173,13 +161,19 @@ END_TEST
 /* Begun by systemd, but with its stderr sent elsewhere. */
 START_TEST(another_file_is_not_the_journal)
 {
+	const char *text;
+
 	stderr_is_the_journal(1);
 	log_error("x");
 	setenv("JOURNAL_STREAM", "", 1);
 	log_error("y");
 	setenv("JOURNAL_STREAM", "8:", 1);
 	log_error("z");
-	ck_assert_str_eq(logged(), "mailhaul: x\nmailhaul: y\nmailhaul: z\n");
+	text = logged();
+	ck_assert_ptr_null(strchr(text, '<'));
+	ck_assert_ptr_nonnull(strstr(text, " mailhaul: x\n"));
+	ck_assert_ptr_nonnull(strstr(text, " mailhaul: y\n"));
+	ck_assert_ptr_nonnull(strstr(text, " mailhaul: z\n"));
 }
 END_TEST
 
@@ -285,7 +279,6 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, a_line_has_a_stamp_and_its_words);
-	tcase_add_test(tests, a_command_says_its_words_alone);
 	tcase_add_test(tests, the_journal_gets_priorities);
 	tcase_add_test(tests, another_file_is_not_the_journal);
 	tcase_add_test(tests, syslog_in_place_of_stderr);
