@@ -219,7 +219,7 @@ def one_daemon_for_a_state(lab, home):
     with daemon(home):
         arrived(home, 1)
         result = home.run("daemon", timeout=10)
-        assert result.code == 64 and home.file("state") in result.err, result
+        assert result.code == 75 and home.file("state") in result.err, result
         assert home.run("poll").code == 0, "the socket is gone"
         home.configure({"box": home.account(user)}, state_dir=home.file("other"))
         home.poll()

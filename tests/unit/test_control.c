@@ -73,6 +73,10 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	loop = loop_new(NULL);
 	account_count = 2;
+	memset(visits, 0, sizeof visits);
+	alone = 0;
+	asked = 0;
+	befalls = NULL;
 	for (size_t i = 0; i < MANY; i++)
 		snprintf(names[i], sizeof names[i], "account%zu", i);
 	step = loop_timer_new(loop, on_step, NULL);
