@@ -178,8 +178,8 @@ static void on_status(void *ctx)
 		listening += view.ears > 0;
 		failing += view.failures > 0;
 	}
-	notify_say(daemon->notify, "STATUS=%zu accounts, %zu listening, %zu in backoff",
-		   daemon->count, listening, failing);
+	notify_say(daemon->notify, "STATUS=%zu account%s, %zu listening, %zu in backoff",
+		   daemon->count, daemon->count == 1 ? "" : "s", listening, failing);
 	loop_timer_start(daemon->status, DAEMON_STATUS_MS);
 }
 

@@ -25,8 +25,12 @@ enum {
 	HOUR = 60 * MINUTE,
 	WATCH_BUSY_MS = 5000,	 /* another mailhaul is at work on the account */
 	WATCH_SHORT_MS = MINUTE, /* a connection that is lost sooner has had a short life */
-	WATCH_SHORT_LIVES = 3	 /* then the server is not asked again soon */
+	WATCH_SHORT_LIVES = 3,	 /* then the server is not asked again soon */
+	WATCH_VAIN_MS = 1000,	 /* after news that was none, doubling */
+	WATCH_VAIN_MAX = 6	 /* times */
 };
+
+#define WATCH_NEVER UINT64_MAX
 
 struct ear {
 	struct watch *watch;
@@ -35,7 +39,8 @@ struct ear {
 	struct listener *listener;
 	uint64_t since;
 	unsigned short_lives; /* of its connections, in a row */
-	bool due;	      /* there is news, or it is to be opened */
+	unsigned vain;	      /* visits that found nothing, in a row */
+	uint64_t due_at;      /* there is news, or it is to be opened; WATCH_NEVER */
 	bool deaf;	      /* it cannot listen: not before the next visit of all mailboxes */
 };
 
@@ -49,11 +54,12 @@ struct watch {
 	struct backoff backoff;
 	uint64_t begun;	   /* when the session did */
 	uint64_t visits;   /* of all mailboxes that were begun */
-	uint64_t whole_at; /* when all mailboxes are due; UINT64_MAX: never */
+	uint64_t whole_at; /* when all mailboxes are due; WATCH_NEVER: never */
 	uint64_t hold;	   /* nothing is begun before: the last visit failed */
 	bool patterns;	   /* mailboxes may appear that no ear knows of */
 	bool pushes;	   /* the server has told of news by itself */
 	bool by_link;	   /* the present visit began with a connection that had been left */
+	bool by_news;	   /* it is because an ear has heard of some */
 	bool again;	   /* all mailboxes are asked for while they are visited */
 	bool retry_now;
 	bool stopping;
@@ -66,17 +72,24 @@ static uint64_t now_of(const struct watch *watch)
 
 /* ---- when ---------------------------------------------------------------------------------- */
 
-static struct ear *due_ear(struct watch *watch)
+/* The ear that is due first; NULL: none is. */
+static struct ear *first_ear(struct watch *watch)
 {
-	for (size_t i = 0; i < watch->ear_count; i++)
-		if (watch->ears[i].due && !watch->ears[i].deaf)
-			return &watch->ears[i];
-	return NULL;
+	struct ear *first = NULL;
+
+	for (size_t i = 0; i < watch->ear_count; i++) {
+		struct ear *ear = &watch->ears[i];
+
+		if (!ear->deaf && ear->due_at < (first ? first->due_at : WATCH_NEVER))
+			first = ear;
+	}
+	return first;
 }
 
 static void arrange(struct watch *watch)
 {
-	uint64_t at = due_ear(watch) ? now_of(watch) : watch->whole_at;
+	const struct ear *ear = first_ear(watch);
+	uint64_t at = ear && ear->due_at < watch->whole_at ? ear->due_at : watch->whole_at;
 
 	if (!watch->stopping)
 		scheduler_due(watch->params.scheduler, watch->turn,
@@ -86,7 +99,7 @@ static void arrange(struct watch *watch)
 
 static uint64_t at_after(const struct watch *watch, uint64_t ms)
 {
-	return ms == UINT64_MAX ? UINT64_MAX : now_of(watch) + ms;
+	return ms == WATCH_NEVER ? WATCH_NEVER : now_of(watch) + ms;
 }
 
 /* Every mailbox is listened to, so that visits of all are only for what listening does not show. */
@@ -116,9 +129,7 @@ static uint64_t span_of(const struct watch *watch)
 {
 	uint64_t span = watch->params.account->interval_ms;
 
-	if (watch->pushes || span > LISTENER_SPAN_MAX_MS)
-		return LISTENER_SPAN_MAX_MS;
-	return span < MINUTE ? MINUTE : span;
+	return watch->pushes || span > LISTENER_SPAN_MAX_MS ? LISTENER_SPAN_MAX_MS : span;
 }
 
 /* What it would have heard is polled for. */
@@ -133,13 +144,21 @@ static void deafen(struct ear *ear)
 		watch->whole_at = at;
 }
 
+/* News that is none, without end, must not keep us busy. */
+static uint64_t calm_ms(const struct ear *ear)
+{
+	return ear->vain > 1 ? (uint64_t)WATCH_VAIN_MS << (ear->vain - 2) : 0;
+}
+
 static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 {
 	struct ear *ear = ctx;
 	struct watch *watch = ear->watch;
 
+	ear->due_at = now_of(watch);
 	if (what == LISTENER_NEWS || what == LISTENER_PUSHED) {
 		watch->pushes |= what == LISTENER_PUSHED;
+		ear->due_at += calm_ms(ear);
 	} else {
 		listener_free(&ear->listener);
 		if (now_of(watch) - ear->since >= WATCH_SHORT_MS)
@@ -149,7 +168,6 @@ static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 		log_info("%s: does not listen in %s any more: %s", watch->params.account->name,
 			 ear->mailbox, err ? err->words : "the server refuses it");
 	}
-	ear->due = true;
 	arrange(watch);
 }
 
@@ -181,7 +199,7 @@ static void ear_make(struct watch *watch, const char *mailbox)
 {
 	struct ear *ear = &watch->ears[watch->ear_count++];
 
-	*ear = (struct ear){.watch = watch, .mailbox = mem_copy(mailbox), .due = true};
+	*ear = (struct ear){.watch = watch, .mailbox = mem_copy(mailbox)};
 	ear->only[0] = ear->mailbox;
 }
 
@@ -203,7 +221,8 @@ static void choose_ears(struct watch *watch, const struct session_report *report
 	for (const char *const *item = account_mailboxes(watch->params.account); *item; item++)
 		watch->patterns |= pattern_is_wild(*item);
 	for (size_t i = 0; i < watch->ear_count; i++)
-		watch->ears[i].due |= !watch->ears[i].listener;
+		if (!watch->ears[i].listener)
+			watch->ears[i].due_at = now_of(watch);
 }
 
 /* ---- visits -------------------------------------------------------------------------------- */
@@ -253,7 +272,7 @@ static void due_again(struct watch *watch, uint64_t ms)
 {
 	watch->hold = at_after(watch, ms);
 	if (watch->visited)
-		watch->visited->due = true;
+		watch->visited->due_at = watch->hold;
 	else
 		watch->whole_at = watch->hold;
 }
@@ -295,7 +314,12 @@ static void conclude(struct watch *watch, const struct session_report *report, b
 	}
 	if (!left_link)
 		deafen(watch->visited);
-	watch->visited->due |= shared_out(watch, &report->counts);
+	if (shared_out(watch, &report->counts))
+		watch->visited->due_at = now_of(watch);
+	if (report->counts.fresh)
+		watch->visited->vain = 0;
+	else if (watch->by_news && watch->visited->vain < WATCH_VAIN_MAX)
+		watch->visited->vain++;
 }
 
 /* What befell decides what is due; the link, where there is one, becomes an ear. */
@@ -358,7 +382,8 @@ static void on_end(void *ctx, struct session *session)
 		return;
 	}
 	if (link) {
-		ear->due &= watch->visited != NULL;
+		if (!watch->visited)
+			ear->due_at = WATCH_NEVER;
 		listen(ear, &link);
 	}
 	scheduler_done(watch->params.scheduler, watch->turn);
@@ -377,7 +402,7 @@ static void visit(struct watch *watch, struct ear *ear, struct link *link)
 	if (whole)
 		watch->again = false;
 	else
-		ear->due = false;
+		ear->due_at = WATCH_NEVER;
 	watch->session = account_begin(
 	    watch->params.shared, account,
 	    &(struct account_visit){.retry_now = watch->retry_now,
@@ -391,17 +416,18 @@ static void visit(struct watch *watch, struct ear *ear, struct link *link)
 	watch->retry_now = false;
 }
 
-/* Where there is news goes first; a visit of all uses the connection of the first ear. */
+/* A visit of all uses the connection of the first ear. */
 void watch_run(struct watch *watch)
 {
 	bool whole_due = watch->whole_at <= now_of(watch);
-	struct ear *ear = whole_due ? NULL : due_ear(watch);
+	struct ear *ear = whole_due ? NULL : first_ear(watch);
 	struct ear *by = ear ? ear : watch->ears;
 	struct link *link = by->listener ? listener_take(&by->listener) : NULL;
 
 	watch->hold = 0;
+	watch->by_news = ear && link;
 	if (!ear)
-		watch->whole_at = UINT64_MAX;
+		watch->whole_at = WATCH_NEVER;
 	visit(watch, ear, link);
 }
 
@@ -456,9 +482,9 @@ struct watch_view watch_view(const struct watch *watch)
 	uint64_t now = now_of(watch);
 	struct watch_view view = {.doing = "waiting",
 				  .failures = watch->backoff.failures,
-				  .next_ms = at <= now	       ? 0
-					     : at < UINT64_MAX ? at - now
-							       : UINT64_MAX};
+				  .next_ms = at <= now		? 0
+					     : at < WATCH_NEVER ? at - now
+								: WATCH_NEVER};
 	struct watch_ear ear;
 
 	for (size_t i = 0; watch_ear(watch, i, &ear); i++) {

@@ -19,7 +19,8 @@ struct listener {
 	struct link *link;
 	struct loop_timer *timer; /* until IDLE is begun anew */
 	uint64_t begun;
-	bool over; /* it was told */
+	bool asked; /* and not yet answered */
+	bool over;  /* it was told */
 };
 
 static void tell(struct listener *listener, enum listener_what what, const struct err *err)
@@ -96,35 +97,34 @@ static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 	}
 	if (what == CONN_EOF)
 		source_eof(listener->link->source);
+	if (listener->asked) {
+		listener->asked = false;
+		conn_patience(listener->link->conn,
+			      listener->params.span_ms + listener->params.silence_ms);
+	}
 	pump(listener);
 }
 
-static void begin_anew(struct listener *listener, uint64_t patience_ms)
+/* An answer is due soon; after it, one in each span. */
+static void begin_anew(struct listener *listener)
 {
 	listener->begun = loop_now(listener->params.loop);
+	listener->asked = true;
 	loop_timer_start(listener->timer, listener->params.span_ms);
-	conn_patience(listener->link->conn, patience_ms);
+	conn_patience(listener->link->conn, listener->params.silence_ms);
 	source_idle(listener->link->source);
 	pump(listener);
 }
 
-/* An answer is due in each span. */
-static uint64_t usual(const struct listener *listener)
-{
-	return listener->params.span_ms + listener->params.silence_ms;
-}
-
 static void on_time(void *ctx)
 {
-	struct listener *listener = ctx;
-
-	begin_anew(listener, usual(listener));
+	begin_anew(ctx);
 }
 
 void listener_probe(struct listener *listener)
 {
 	if (!listener->over)
-		begin_anew(listener, listener->params.silence_ms);
+		begin_anew(listener);
 }
 
 struct listener *listener_new(const struct listener_params *params, struct link **link)

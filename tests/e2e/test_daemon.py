@@ -2,15 +2,21 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 
 import lab as laboratory
 import messages
 from lab import wait_for
 from program import compare
-from runner import case
+from runner import Skip, case
 from test_collect import one_account, user_of
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
+from actions import Ended  # noqa: E402
+from server import ImapServer  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -186,3 +192,154 @@ def kick(lab, user):
     """Dovecot ends the user's connections."""
     subprocess.run(["/usr/bin/doveadm", "-c", lab.file("dovecot.conf"), "kick", user], check=True,
                    stdout=subprocess.DEVNULL)
+
+
+class IdleServer(ImapServer):
+    """Offers IDLE, and does with it what real servers do not: see `idling`."""
+
+    ENCRYPTED = ImapServer.ENCRYPTED + " IDLE"
+
+    def __init__(self, lab, mail, idling):
+        super().__init__(lab.certificates, [one.raw for one in mail])
+        self.idling, self.idles, self.selects = idling, 0, 0
+
+    def add(self, mail):
+        for one in mail:
+            self.messages[max(self.messages, default=0) + 1] = one.raw
+
+    def on_examine(self, wire, fill, rest):
+        self.selects += 1
+        super().on_select(wire, fill, rest)
+
+    on_select = on_examine
+
+    def on_idle(self, wire, fill, _rest):
+        self.idles += 1
+        if self.idling == "refuses":
+            wire.send(b"%s NO not now\r\n" % fill["tag"].encode())
+            return
+        wire.send(b"+ idling\r\n")
+        if self.idling == "dies" and self.idles == 1:
+            wire.drain()
+        if self.idling == "says bye":
+            wire.send(b"* BYE so long\r\n")
+            raise Ended
+        for number in range(1000 if self.idling == "floods" else 0):
+            wire.send(b"* %d EXISTS\r\n" % (len(self.messages) + 1 + number))
+        assert wire.line().upper() == b"DONE"
+        wire.send(b"* %d EXISTS\r\n%s OK done\r\n" % (len(self.messages), fill["tag"].encode()))
+
+
+@contextlib.contextmanager
+def idling(lab, home, how, **keys):
+    """A daemon that has collected five messages from such a server."""
+    mail = messages.sample(5)
+    with IdleServer(lab, mail, how) as server:
+        home.configure({"box": home.account("x", port=server.port, interval="10s", timeout="2s", **keys)})
+        with daemon(home):
+            arrived(home, 5)
+            yield server, mail
+    compare(mail, home.letters())
+    assert not said(home), said(home)
+
+
+@case(each=["never pushes", "dies", "refuses", "says bye"])
+def daemon_collects_though_the_server(lab, home, how):
+    """At the account's interval at the latest, with or without IDLE; and what is dead is noticed."""
+    with idling(lab, home, how) as (server, mail):
+        wait_for(lambda: server.idles, 5, "no IDLE")
+        more = messages.sample(2, first=100)
+        server.add(more)
+        mail += more
+        arrived(home, 7, 25)
+
+
+@case()
+def daemon_is_not_driven_by_news(lab, home):
+    """A server that tells of mail without end, where there is none, does not keep us busy."""
+    with idling(lab, home, "floods") as (server, _):
+        time.sleep(6)
+        assert server.selects <= 6, "%d visits in six seconds" % server.selects
+
+
+BACK = """
+import socket, subprocess, sys, time
+server = socket.create_server(("0.0.0.0", 0))
+server.settimeout(12)
+config = open("config.yaml").read().replace("PORT", str(server.getsockname()[1]))
+open("config.yaml", "w").write(config)
+daemon = subprocess.Popen(sys.argv[1:])
+time.sleep(2.5)
+subprocess.check_call(["ip", "link", "set", "lo", "up"])
+began = time.monotonic()
+try:
+    server.accept()
+    print("back after %.1f s" % (time.monotonic() - began))
+finally:
+    daemon.kill()
+"""
+
+
+@case()
+def daemon_is_back_with_the_network(lab, home):
+    """What failed for want of network is tried when there is one, not a minute later."""
+    if subprocess.run(["unshare", "-Urn", "ip", "link"], capture_output=True).returncode:
+        raise Skip("no network namespaces here")
+    home.configure({"box": home.account("x", host="127.0.0.1", port="PORT")}, run_as="root")
+    home.write("config.yaml", open(home.file("config.yaml")).read().replace('"PORT"', "PORT"))
+    home.write("back.py", BACK)
+    done = subprocess.run(["unshare", "-Urn", "/usr/bin/python3", home.file("back.py"),
+                           *home.argv("daemon")], env=home.env, cwd=home.path, timeout=40,
+                          capture_output=True, text=True)
+    assert done.stdout.startswith("back after"), (done.stdout, done.stderr)
+
+
+@case()
+def daemon_takes_turns(lab, home):
+    """An account with much mail yields to the others after a share, and goes on."""
+    many, few = (user_of(home) + part for part in ("-many", "-few"))
+    lab.fill(many, messages.sample(5600))
+    lab.fill(few, messages.sample(2, first=9000))
+
+    def account(user):
+        return home.account(user, interval="1h",
+                            deliver={"maildir": home.file("Mail-" + user.rpartition("-")[2])})
+
+    home.configure({"many": account(many), "few": account(few)}, max_connections=1)
+    with daemon(home):
+        arrived(home, 2, 40, "Mail-few")
+        new = home.file("Mail-many", "new")
+        had = len(os.listdir(new))
+        assert had == 5000, "%d letters came before the others had their turn" % had
+        wait_for(lambda: len(os.listdir(new)) == 5600, 20, "it did not go on")
+        assert len(lab.logins(many)) == 1, "it connected anew"
+
+
+# ---- the service manager -----------------------------------------------------------------------------
+
+@case()
+def daemon_tells_the_service_manager(lab, home):
+    user = one_account(lab, home, "imap", messages.sample(1))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(home.file("notify"))
+        manager.settimeout(10)
+        heard = []
+
+        def hear(word):
+            while not any(word in line for line in heard):
+                heard.extend(manager.recv(4096).decode().split("\n"))
+
+        with daemon(home, env={"NOTIFY_SOCKET": home.file("notify"),
+                               "WATCHDOG_USEC": "600000"}) as process:
+            hear("READY=1")
+            hear("WATCHDOG=1")
+            hear("STATUS=1 account, 1 listening, 0 in backoff")
+            heard.clear()
+            process.send_signal(signal.SIGHUP)
+            hear("RELOADING=1")
+            hear("MONOTONIC_USEC=")
+            hear("READY=1")
+            home.configure({"box": home.account(user, password="wrong")})
+            process.send_signal(signal.SIGHUP)
+            hear("STATUS=1 account, 0 listening, 1 in backoff")
+        hear("STOPPING=1")

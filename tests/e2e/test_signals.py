@@ -42,43 +42,48 @@ def still_runs(word):
     return False
 
 
-@case(each=[("TERM", signal.SIGTERM), ("INT", signal.SIGINT)])
-def mda_hangs_at_the_end(lab, home, name, number):
+# What ends by a signal, and with which code: a daemon has done what it was asked to.
+ENDS = [("poll", 75), ("daemon", 0)]
+
+
+@case(each=[(verb, code, name, number) for verb, code in ENDS
+            for name, number in (("TERM", signal.SIGTERM), ("INT", signal.SIGINT))])
+def mda_hangs_at_the_end(lab, home, verb, expected, name, number):
     mail = messages.sample(5)
     script = home.script("mda", "cat >/dev/null; touch begun; sleep 1000\n")
     one_account(lab, home, "imap", mail, deliver={"mda": [script]})
-    process = home.start("poll")
+    process = home.start(verb)
     wait_for(home.file("begun"))
     code, said = end_by(process, number)
-    assert code == 75, (code, said)
+    assert code == expected, (code, said)
     assert not still_runs(script), "the MDA was left behind"
     one_account(lab, home, "imap")
     home.poll()
     compare(mail, home.letters())
 
 
-@case()
-def password_command_hangs_at_the_end(lab, home):
+@case(each=ENDS)
+def password_command_hangs_at_the_end(lab, home, verb, expected):
     mail = messages.sample(2)
     script = home.script("give", "touch begun; sleep 1000\n")
     one_account(lab, home, "imap", mail, password=None, password_command=[script])
-    process = home.start("poll")
+    process = home.start(verb)
     wait_for(home.file("begun"))
     code, said = end_by(process)
-    assert code == 75, (code, said)
+    assert code == expected, (code, said)
     assert not still_runs(script), "the command was left behind"
 
 
-@case(each=[("greeting",), ("handshake",)])
-def server_hangs_at_the_end(lab, home, where):
+@case(each=[(verb, where, code) for verb, code in ENDS for where in ("greeting", "handshake")])
+def server_hangs_at_the_end(lab, home, verb, where, expected):
     with socket.create_server(("127.0.0.1", 0)) as server:
         one_account(lab, home, "imap", host="127.0.0.1", port=server.getsockname()[1],
                     implicit=where == "handshake")
-        process = home.start("poll")
+        process = home.start(verb)
         client, _ = server.accept()
         code, said = end_by(process)
         client.close()
-    assert code == 75, (code, said)
+    assert code == expected, (code, said)
 
 
 @case()
@@ -106,6 +111,21 @@ def name_server_does_not_answer(lab, home):
         raise Skip("no resolv.conf to cover")
     assert result.code == 69, result
     assert time.monotonic() - began < 10, result
+
+
+@case()
+def daemon_leaves_a_name_server_that_does_not_answer(lab, home):
+    home.configure({"box": home.account("x", host="imap.example.org", timeout="60s")},
+                   run_as="root")
+    home.write("resolv.conf", "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n", 0o644)
+    result = in_namespace(home, "mount --bind %s /etc/resolv.conf || exit 99\n"
+                          "%s & sleep 2; kill -TERM $!; t=$(date +%%s); wait $!; "
+                          "echo $? $(($(date +%%s) - t))" % (
+                              home.file("resolv.conf"), command(home, "daemon")))
+    if result.code == 99:
+        raise Skip("no resolv.conf to cover")
+    code, took = result.out.split()
+    assert code == "0" and int(took) < GRACE, result
 
 
 @case()
