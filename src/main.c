@@ -26,7 +26,7 @@ static const struct command {
 } commands[] = {
     {"poll", cmd_poll, false, "collect once and exit; for cron"},
     {"daemon", cmd_daemon, false, "stay, and collect when mail arrives or is due"},
-    {"status", cmd_status, false, "what the last poll of each account left behind"},
+    {"status", cmd_status, false, "what each account does, and what fails"},
     {"check", cmd_check, true, "read the configuration and report every mistake"},
     {"test", cmd_test, false,
      "connect, encrypt, log in, show what a poll would do; change nothing"},
@@ -163,6 +163,7 @@ static bool read_options(int argc, char **argv, struct cmd_options *options, int
 		OPTION_TRACE,
 		OPTION_ALL,
 		OPTION_MAILDIR,
+		OPTION_WATCH,
 		OPTION_HELP,
 		OPTION_VERSION
 	};
@@ -173,6 +174,7 @@ static bool read_options(int argc, char **argv, struct cmd_options *options, int
 					      {"trace", no_argument, NULL, OPTION_TRACE},
 					      {"all", no_argument, NULL, OPTION_ALL},
 					      {"maildir", no_argument, NULL, OPTION_MAILDIR},
+					      {"watch", no_argument, NULL, OPTION_WATCH},
 					      {"help", no_argument, NULL, OPTION_HELP},
 					      {"version", no_argument, NULL, OPTION_VERSION},
 					      {NULL, 0, NULL, 0}};
@@ -202,6 +204,9 @@ static bool read_options(int argc, char **argv, struct cmd_options *options, int
 			break;
 		case OPTION_MAILDIR:
 			options->maildir = true;
+			break;
+		case OPTION_WATCH:
+			options->watch = true;
 			break;
 		case 'h':
 		case OPTION_HELP:
@@ -242,6 +247,8 @@ int main(int argc, char **argv)
 		return usage_error("--all belongs to state; no account named means all", "");
 	if (options.maildir && command->run != cmd_state)
 		return usage_error("--maildir belongs to state import", "");
+	if (options.watch && command->run != cmd_status)
+		return usage_error("--watch belongs to status", "");
 	if (options.quiet && options.verbosity)
 		return usage_error("-q and -v contradict each other", "");
 	options.names = (const char *const *)argv + optind + 1;

@@ -18,6 +18,7 @@ struct cmd_options {
 	bool trace;
 	bool all;		  /* --all, which "state" alone knows */
 	bool maildir;		  /* --maildir, the same */
+	bool watch;		  /* --watch, which "status" alone knows */
 	const char *const *names; /* accounts that were named; NULL at the end */
 };
 

@@ -28,20 +28,6 @@ void report_visit(const struct cmd_options *options, const struct config_account
 void report_test(const struct cmd_options *options, const struct config_account *account,
 		 const struct session_report *report);
 
-/* Rows in each state, of each mailbox and over all. */
-struct report_mailboxes {
-	struct report_mailbox {
-		char *name;
-		uint64_t counts[STATE_IS_END];
-	} * all;
-	size_t count;
-	uint64_t sums[STATE_IS_END];
-};
-
-/* One account's row of "status". */
-void report_status(const struct cmd_options *options, const struct config_account *account,
-		   const struct state_visit *visit, const struct report_mailboxes *mailboxes);
-
 /* For the commands that print by themselves: an object gets its version, is printed as one line and
  * freed; a time in UTC, null for 0; how long ago a time was, "never" for 0, in out. */
 void report_object(json_t *object);

@@ -46,6 +46,9 @@ struct account_visit {
 struct session *account_begin(struct account_shared *shared, const struct config_account *account,
 			      const struct account_visit *visit);
 
+/* The account's next visit has the command run again that prints its secret. */
+void account_secret_anew(struct account_shared *shared, const struct config_account *account);
+
 /* What the last visit left behind; zeroed if there was none. */
 bool account_last_visit(struct account_shared *shared, const struct config_account *account,
 			struct state_visit *visit_r, struct err *err);

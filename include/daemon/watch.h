@@ -28,6 +28,11 @@ struct watch_params {
 	void (*on_outcome)(void *ctx, struct watch *watch, bool whole,
 			   const struct session_report *report, const struct state_visit *before,
 			   struct state_visit *after);
+	/* That visit is over, and recorded; or it found another mailhaul at work (report->busy), of
+	 * which on_outcome is not told. goes_on: only the account's share was fetched, and the next
+	 * visit goes on with the rest. */
+	void (*on_end)(void *ctx, struct watch *watch, bool whole, bool goes_on,
+		       const struct session_report *report);
 	/* Its turn or what it does has changed: the scheduler is to be asked. From the loop. */
 	void (*on_change)(void *ctx, struct watch *watch);
 	void *ctx;
@@ -56,16 +61,27 @@ bool watch_idle(const struct watch *watch);
 
 const struct config_account *watch_account(const struct watch *watch);
 
+/* How many visits of all mailboxes it has begun. One that is asked for now is a later one. */
+uint64_t watch_visits(const struct watch *watch);
+
 /* What it does, for people and scripts. */
 struct watch_view {
 	const char *doing; /* "visiting", "listening", "waiting", "failing" */
+	uint64_t since_ms; /* for how long it is visiting, or listening; 0 otherwise */
 	unsigned ears;	   /* that listen */
 	uint64_t next_ms;  /* until its next visit of all mailboxes; UINT64_MAX: none */
 	unsigned failures; /* in a row */
 };
 struct watch_view watch_view(const struct watch *watch);
 
-/* The mailbox that an ear listens on, from 0; NULL: no such ear. */
-const char *watch_ear(const struct watch *watch, size_t index, bool *listens_r);
+/* A mailbox that it would listen on. */
+struct watch_ear {
+	const char *mailbox; /* borrowed */
+	const char *doing;   /* "visiting", "listening", "waiting" (to listen), "polled" */
+	uint64_t since_ms;   /* as above */
+};
+
+/* From 0; false: there is no such ear. */
+bool watch_ear(const struct watch *watch, size_t index, struct watch_ear *ear_r);
 
 #endif

@@ -42,4 +42,7 @@ struct keyring_params {
 struct keyring_wish *keyring_ask(struct keyring *keyring, const struct keyring_params *params);
 void keyring_drop(struct keyring_wish **wish);
 
+/* What a command printed may be out of date: who asks next has it run again. */
+void keyring_forget(struct keyring *keyring, const struct secret *secret);
+
 #endif

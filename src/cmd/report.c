@@ -9,7 +9,7 @@
 
 #include "config/config_print.h"
 #include "daemon/account.h"
-#include "daemon/quiet.h"
+#include "daemon/visit_json.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 enum {
-	REPORT_VERSION = 1,
 	DAY = 24 * 60 * 60,
 	EXPIRY_SOON = 14 * DAY,
 	INDENT = 4,	  /* of what belongs to an account */
@@ -31,7 +30,7 @@ enum {
 
 static void print_json(json_t *object)
 {
-	json_object_set_new(object, "version", json_integer(REPORT_VERSION));
+	json_object_set_new(object, "version", json_integer(VISIT_JSON_VERSION));
 	json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 	putchar('\n');
 	fflush(stdout);
@@ -41,24 +40,6 @@ static void print_json(json_t *object)
 static json_t *number(uint64_t value)
 {
 	return json_integer((json_int_t)value);
-}
-
-/* RFC 3339, UTC; null for 0. */
-static json_t *json_time(int64_t at)
-{
-	time_t when = at;
-	char text[32];
-	struct tm tm;
-
-	if (!at || !gmtime_r(&when, &tm))
-		return json_null();
-	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_string(text);
-}
-
-static json_t *json_text(const char *text)
-{
-	return *text ? json_string(text) : json_null();
 }
 
 /* Words with one space between, as an array. */
@@ -71,41 +52,6 @@ static json_t *json_words(const char *words)
 		json_array_append_new(array, json_stringn(words, len));
 	}
 	return array;
-}
-
-static json_t *json_err(const struct err *err)
-{
-	json_t *object;
-
-	if (!err->kind)
-		return json_null();
-	object = json_object();
-	json_object_set_new(object, "kind", json_string(err_kind_name(err->kind)));
-	json_object_set_new(object, "text", json_string(err->words));
-	json_object_set_new(object, "server", json_text(err->server));
-	json_object_set_new(object, "exit_code", json_integer(err_exit_code(err->kind)));
-	return object;
-}
-
-static json_t *json_security(const struct session_report *report)
-{
-	const struct session_security *security = &report->security;
-	const struct tls_info *tls = &security->tls;
-	json_t *object;
-
-	if (!report->connected)
-		return json_null();
-	object = json_object();
-	json_object_set_new(object, "mode", json_string(security->mode));
-	json_object_set_new(object, "tls", json_string(tls->version));
-	json_object_set_new(object, "cipher", json_string(tls->cipher));
-	json_object_set_new(object, "key_exchange", json_string(tls->exchange));
-	json_object_set_new(object, "verified", json_string(tls->verified));
-	json_object_set_new(object, "issuer", json_text(tls->issuer));
-	json_object_set_new(object, "pin_sha256", json_text(tls->pin));
-	json_object_set_new(object, "expires", json_time(tls->expires));
-	json_object_set_new(object, "mechanism", json_text(security->mechanism));
-	return object;
 }
 
 /* What protects a connection, on two lines. */
@@ -182,20 +128,6 @@ void report_checked(const struct cmd_options *options, const struct config *conf
 		       options->file, config->count, config->count == 1 ? "" : "s");
 }
 
-/* A text that may not be UTF-8: a path is made with what the environment holds. */
-static json_t *json_any_text(const char *text)
-{
-	json_t *string = json_string(text);
-	struct buf visible = {0};
-
-	if (string)
-		return string;
-	str_visible(&visible, text, strlen(text), SIZE_MAX);
-	string = json_string(buf_string(&visible));
-	buf_free(&visible);
-	return string;
-}
-
 static json_t *json_value(const struct config_shown *shown)
 {
 	json_t *list;
@@ -206,7 +138,7 @@ static json_t *json_value(const struct config_shown *shown)
 	case CONFIG_NUMBER:
 		return number(shown->number);
 	case CONFIG_TEXT:
-		return json_any_text(shown->text);
+		return *shown->text ? visit_json_text(shown->text) : json_string("");
 	case CONFIG_LIST:
 		list = json_array();
 		for (size_t i = 0; shown->items[i]; i++)
@@ -286,36 +218,6 @@ void report_options(const struct cmd_options *options, const struct config *conf
 
 /* ---- poll ---- */
 
-static json_t *visit_json(const char *event, const struct config_account *account,
-			  const struct session_report *report)
-{
-	const struct collect_counts *counts = &report->counts;
-	json_t *object = json_object();
-
-	json_object_set_new(object, "event", json_string(event));
-	json_object_set_new(object, "account", json_string(account->name));
-	json_object_set_new(object, "protocol", json_string(account_protocol(account)));
-	json_object_set_new(object, "host", json_string(account->host));
-	json_object_set_new(object, "ok", json_boolean(!report->err.kind));
-	json_object_set_new(object, "busy", json_boolean(report->busy));
-	json_object_set_new(object, "new", number(counts->fresh));
-	json_object_set_new(object, "error", json_err(&report->err));
-	json_object_set_new(object, "encryption", json_security(report));
-	return object;
-}
-
-static void json_left(json_t *object, const struct collect_counts *counts)
-{
-	json_object_set_new(object, "left", number(counts->left));
-	json_object_set_new(object, "put_off", number(counts->put_off));
-	json_object_set_new(object, "skipped", number(counts->skipped));
-}
-
-static const char *destination(const struct config_account *account)
-{
-	return account->maildir ? account->maildir : account->mda[0];
-}
-
 /* Where the mail went, in the user's words; of several Maildirs, what they have in common. */
 static void print_destination(const struct config_account *account)
 {
@@ -327,7 +229,7 @@ static void print_destination(const struct config_account *account)
 		fputs(buf_string(&path), stdout);
 		buf_free(&path);
 	} else {
-		fputs(destination(account), stdout);
+		fputs(visit_json_destination(account), stdout);
 	}
 }
 
@@ -378,25 +280,13 @@ static void visit_text(const struct config_account *account, const struct sessio
 void report_visit(const struct cmd_options *options, const struct config_account *account,
 		  const struct session_report *report)
 {
-	const struct collect_counts *counts = &report->counts;
-	json_t *object;
-
 	if (!options->json) {
 		if (!options->quiet &&
 		    (options->verbosity || (isatty(STDOUT_FILENO) && !report->busy)))
 			visit_text(account, report);
 		return;
 	}
-	object = visit_json("visit", account, report);
-	json_object_set_new(object, "delivered", number(counts->delivered));
-	json_object_set_new(object, "octets", number(counts->octets));
-	json_object_set_new(object, "removed", number(counts->removable));
-	json_object_set_new(object, "waiting", number(counts->waiting));
-	json_object_set_new(object, "quarantined", number(counts->quarantined));
-	json_object_set_new(object, "recognised", number(counts->recognised));
-	json_left(object, counts);
-	json_object_set_new(object, "destination", json_string(destination(account)));
-	print_json(object);
+	print_json(visit_json(account, report));
 }
 
 /* ---- test ---- */
@@ -492,7 +382,7 @@ void report_test(const struct cmd_options *options, const struct config_account 
 		test_text(account, report);
 		return;
 	}
-	object = visit_json("test", account, report);
+	object = visit_json_begun("test", account, report);
 	mailboxes = json_array();
 	for (size_t i = 0; i < report->mailbox_count; i++) {
 		const struct session_mailbox *one = &report->mailboxes[i];
@@ -505,7 +395,7 @@ void report_test(const struct cmd_options *options, const struct config_account 
 		json_object_set_new(mailbox, "exists", number(counts->exists));
 		json_object_set_new(mailbox, "would_fetch", number(counts->fresh));
 		json_object_set_new(mailbox, "would_remove", number(counts->removable));
-		json_left(mailbox, counts);
+		visit_json_left(mailbox, counts);
 		json_array_append_new(mailboxes, mailbox);
 	}
 	json_object_set_new(object, "mailboxes", mailboxes);
@@ -513,140 +403,9 @@ void report_test(const struct cmd_options *options, const struct config_account 
 	for (size_t i = 0; i < report->unmatched_count; i++)
 		json_array_append_new(unmatched, json_string(report->unmatched[i]));
 	json_object_set_new(object, "unmatched", unmatched);
-	json_object_set_new(object, "warning", json_text(report->warning ? report->warning : ""));
+	json_object_set_new(object, "warning",
+			    visit_json_text(report->warning ? report->warning : ""));
 	print_json(object);
-}
-
-/* ---- status ---- */
-
-static uint64_t delivered_of(const uint64_t counts[STATE_IS_END])
-{
-	return counts[STATE_DELIVERED] + counts[STATE_REMOVED];
-}
-
-static uint64_t waiting_of(const uint64_t counts[STATE_IS_END])
-{
-	return counts[STATE_WAITING] + counts[STATE_TAKEN] + counts[STATE_HANDED];
-}
-
-static void json_counts(json_t *object, const uint64_t counts[STATE_IS_END])
-{
-	json_object_set_new(object, "delivered", number(delivered_of(counts)));
-	json_object_set_new(object, "waiting", number(waiting_of(counts)));
-	json_object_set_new(object, "quarantined", number(counts[STATE_QUARANTINED]));
-	json_object_set_new(object, "left", number(counts[STATE_OVERSIZE]));
-}
-
-static void status_json(const struct config_account *account, const struct state_visit *visit,
-			const struct report_mailboxes *mailboxes)
-{
-	json_t *array = json_array();
-	int64_t now = time(NULL);
-	int64_t wait = quiet_auth_wait(visit, now);
-	json_t *object = json_object();
-
-	json_object_set_new(object, "event", json_string("status"));
-	json_object_set_new(object, "account", json_string(account->name));
-	json_object_set_new(object, "last_poll", json_time(visit->tried));
-	json_object_set_new(object, "last_success", json_time(visit->succeeded));
-	json_object_set_new(object, "messages", number(visit->messages));
-	json_object_set_new(object, "octets", number(visit->octets));
-	json_counts(object, mailboxes->sums);
-	for (size_t i = 0; i < mailboxes->count; i++) {
-		json_t *mailbox = json_object();
-
-		json_object_set_new(mailbox, "name", json_string(mailboxes->all[i].name));
-		json_counts(mailbox, mailboxes->all[i].counts);
-		json_array_append_new(array, mailbox);
-	}
-	json_object_set_new(object, "mailboxes", array);
-	json_object_set_new(object, "encryption", json_text(visit->encryption));
-	json_object_set_new(object, "mechanism", json_text(visit->mechanism));
-	json_object_set_new(object, "certificate_expires", json_time(visit->expires));
-	json_object_set_new(object, "error_kind", json_text(visit->error_kind));
-	json_object_set_new(object, "error", json_text(visit->error));
-	json_object_set_new(object, "failing_since", json_time(visit->failing_since));
-	json_object_set_new(object, "next_poll", json_time(wait ? now + wait : 0));
-	print_json(object);
-}
-
-static const char *ago(char *out, size_t size, int64_t then, int64_t now)
-{
-	char span[32];
-
-	if (!then)
-		return "never";
-	if (then >= now)
-		return "just now";
-	snprintf(out, size, "%s ago", str_span(span, (uint64_t)(now - then)));
-	return out;
-}
-
-static void print_counts(const uint64_t counts[STATE_IS_END])
-{
-	uint64_t waiting = waiting_of(counts);
-
-	printf("%llu so far", (unsigned long long)delivered_of(counts));
-	if (waiting)
-		printf(", %llu waiting in the spool", (unsigned long long)waiting);
-	if (counts[STATE_QUARANTINED])
-		printf(", %llu in the quarantine", (unsigned long long)counts[STATE_QUARANTINED]);
-	if (counts[STATE_OVERSIZE])
-		printf(", %llu too large", (unsigned long long)counts[STATE_OVERSIZE]);
-	putchar('\n');
-}
-
-static void status_text(const struct config_account *account, const struct state_visit *visit,
-			const struct report_mailboxes *mailboxes)
-{
-	int64_t now = time(NULL);
-	int64_t wait = quiet_auth_wait(visit, now);
-	char when[64];
-	char size[64];
-
-	printf("%s\n", account->name);
-	printf("    last poll     %s", ago(when, sizeof when, visit->tried, now));
-	if (visit->messages)
-		printf(": %llu message%s, %s", (unsigned long long)visit->messages,
-		       visit->messages == 1 ? "" : "s", str_octets(size, visit->octets));
-	else if (visit->tried)
-		printf(": %s", *visit->error ? "nothing delivered" : "nothing new");
-	printf("\n    delivered     ");
-	print_counts(mailboxes->sums);
-	for (size_t i = 0; mailboxes->count > 1 && i < mailboxes->count; i++) {
-		printf("                  ");
-		print_visible(mailboxes->all[i].name);
-		printf(": ");
-		print_counts(mailboxes->all[i].counts);
-	}
-	if (*visit->encryption) {
-		printf("    encryption    ");
-		print_security(visit->encryption, TEXT_COLUMN);
-		putchar('\n');
-	}
-	if (visit->expires && visit->expires - now < EXPIRY_SOON)
-		printf("    warning       the certificate %s\n",
-		       visit->expires > now ? "expires within 14 days" : "has expired");
-	if (*visit->error)
-		printf("    failing       %s\n"
-		       "                  first seen %s, last success %s\n",
-		       visit->error, ago(when, sizeof when, visit->failing_since, now),
-		       ago(size, sizeof size, visit->succeeded, now));
-	if (wait)
-		printf("    next poll     in %s, since the server refused the login; or at once: "
-		       "mailhaul poll %s\n",
-		       str_span(size, (uint64_t)wait), account->name);
-	else
-		puts("    next poll     at the next \"mailhaul poll\"");
-}
-
-void report_status(const struct cmd_options *options, const struct config_account *account,
-		   const struct state_visit *visit, const struct report_mailboxes *mailboxes)
-{
-	if (options->json)
-		status_json(account, visit, mailboxes);
-	else
-		status_text(account, visit, mailboxes);
 }
 
 /* ---- for the other commands ---- */
@@ -658,10 +417,17 @@ void report_object(json_t *object)
 
 json_t *report_time(int64_t at)
 {
-	return json_time(at);
+	return visit_json_time(at);
 }
 
 const char *report_ago(char *out, size_t size, int64_t then, int64_t now)
 {
-	return ago(out, size, then, now);
+	char span[32];
+
+	if (!then)
+		return "never";
+	if (then >= now)
+		return "just now";
+	snprintf(out, size, "%s ago", str_span(span, (uint64_t)(now - then)));
+	return out;
 }

@@ -429,6 +429,11 @@ struct session *account_begin(struct account_shared *shared, const struct config
 	return begin(shared, account, visit, trust, &trouble);
 }
 
+void account_secret_anew(struct account_shared *shared, const struct config_account *account)
+{
+	keyring_forget(shared->keyring, &account->password);
+}
+
 bool account_last_visit(struct account_shared *shared, const struct config_account *account,
 			struct state_visit *visit_r, struct err *err)
 {

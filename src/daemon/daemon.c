@@ -10,6 +10,7 @@
 
 #include "config/config_keep.h"
 #include "daemon/account.h"
+#include "daemon/control.h"
 #include "daemon/quiet.h"
 #include "daemon/scheduler.h"
 #include "daemon/tell.h"
@@ -55,7 +56,8 @@ struct daemon {
 	struct loop_timer *grace;
 	struct network *network;
 	struct notify *notify;
-	bool asked; /* look() is about to run */
+	struct control *control; /* NULL: nobody can ask */
+	bool asked;		 /* look() is about to run */
 	bool stopping;
 	bool hurrying;
 	bool out_of_grace;
@@ -141,8 +143,27 @@ static void on_outcome(void *ctx, struct watch *watch, bool whole,
 	struct daemon *daemon = ctx;
 
 	(void)whole;
+	control_outcome(daemon->control, watch_account(watch), before, after);
 	(void)tell_outcome(watch_account(watch), report, before, after, daemon->params.watched,
 			   NULL);
+}
+
+static bool is_leaving(const struct daemon *daemon, const struct watch *watch)
+{
+	for (size_t i = 0; i < daemon->leaving_count; i++)
+		if (daemon->leaving[i] == watch)
+			return true;
+	return false;
+}
+
+static void on_visited(void *ctx, struct watch *watch, bool whole, bool goes_on,
+		       const struct session_report *report)
+{
+	struct daemon *daemon = ctx;
+
+	if (!is_leaving(daemon, watch))
+		control_ended(daemon->control, watch_account(watch),
+			      whole ? watch_visits(watch) : 0, goes_on, report);
 }
 
 static void on_status(void *ctx)
@@ -192,6 +213,7 @@ static struct watch *start(struct daemon *daemon, const struct config_account *a
 						.account = account,
 						.first_ms = first_ms(daemon, account),
 						.on_outcome = on_outcome,
+						.on_end = on_visited,
 						.on_change = on_change,
 						.ctx = daemon});
 }
@@ -213,6 +235,7 @@ static int is_of(const void *account, const void *watch)
 
 static void leave(struct daemon *daemon, struct watch *watch)
 {
+	control_left(daemon->control, watch_account(watch));
 	state_release(account_state(daemon->shared), watch_account(watch)->name);
 	watch_stop(watch);
 	daemon->leaving =
@@ -249,6 +272,71 @@ static void start_all(struct daemon *daemon, const struct config *config)
 	daemon->count = config->count;
 }
 
+/* ---- who asks ------------------------------------------------------------------------------ */
+
+static bool on_look(void *ctx, size_t index, struct control_account *account_r)
+{
+	const struct daemon *daemon = ctx;
+	const struct watch *watch;
+
+	if (index >= daemon->count)
+		return false;
+	watch = daemon->watches[index];
+	*account_r =
+	    (struct control_account){.name = watch_account(watch)->name, .is = watch_view(watch)};
+	while (account_r->ear_count < WATCH_EARS_MAX &&
+	       watch_ear(watch, account_r->ear_count, &account_r->ears[account_r->ear_count]))
+		account_r->ear_count++;
+	return true;
+}
+
+static bool on_find(void *ctx, const char *name, size_t *index_r)
+{
+	const struct daemon *daemon = ctx;
+	const struct config_account *account = config_find(daemon->config, name);
+
+	for (*index_r = 0; account && *index_r < daemon->count; ++*index_r)
+		if (daemon->config->accounts[*index_r] == account)
+			return true;
+	return false;
+}
+
+/* An account whose login was refused is left alone for an hour, unless it was named. */
+static int64_t on_poll(void *ctx, size_t index, bool now, uint64_t *visit_r)
+{
+	struct daemon *daemon = ctx;
+	struct watch *watch = daemon->watches[index];
+	struct state_visit last;
+	struct err err;
+	int64_t wait = 0;
+
+	if (!now && account_last_visit(daemon->shared, watch_account(watch), &last, &err))
+		wait = quiet_auth_wait(&last, time(NULL));
+	if (wait)
+		return wait;
+	if (now)
+		account_secret_anew(daemon->shared, watch_account(watch));
+	*visit_r = watch_visits(watch) + 1;
+	watch_poll(watch, now);
+	return 0;
+}
+
+static void serve(struct daemon *daemon)
+{
+	struct err err;
+
+	daemon->control =
+	    control_new(&(struct control_params){.loop = daemon->loop,
+						 .directory = daemon->config->state_dir,
+						 .look = on_look,
+						 .find = on_find,
+						 .poll = on_poll,
+						 .ctx = daemon},
+			&err);
+	if (!daemon->control)
+		log_warning("%s; poll and status cannot ask this daemon", err.words);
+}
+
 /* ---- signals ------------------------------------------------------------------------------- */
 
 static void on_mistake(void *ctx, const struct config_mistake *mistake)
@@ -272,6 +360,7 @@ static void take_over(struct daemon *daemon, struct config *fresh)
 	scheduler_limits(daemon->scheduler, fresh->max_connections,
 			 fresh->max_connections_per_host);
 	start_all(daemon, fresh);
+	control_changed(daemon->control);
 	look_soon(daemon);
 }
 
@@ -302,10 +391,11 @@ static void on_hangup(void *ctx, int signum)
 static void on_usr1(void *ctx, int signum)
 {
 	struct daemon *daemon = ctx;
+	uint64_t visit;
 
 	(void)signum;
 	for (size_t i = 0; i < daemon->count; i++)
-		watch_poll(daemon->watches[i], false);
+		(void)on_poll(daemon, i, false, &visit);
 }
 
 static void on_network(void *ctx, bool resumed)
@@ -370,10 +460,12 @@ static void run(struct daemon *daemon)
 	daemon->network = network_new(loop, on_network, daemon);
 	daemon->notify = notify_new(loop);
 	start_all(daemon, daemon->config);
+	serve(daemon);
 	notify_say(daemon->notify, "READY=1");
 	if (daemon->notify)
 		on_status(daemon);
 	loop_run(loop);
+	control_free(&daemon->control);
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
 		loop_signal_free(&signals[i]);
 	loop_timer_free(&daemon->clock);

@@ -52,6 +52,8 @@ struct watch {
 	struct ear ears[WATCH_EARS_MAX];
 	size_t ear_count;
 	struct backoff backoff;
+	uint64_t begun;	   /* when the session did */
+	uint64_t visits;   /* of all mailboxes that were begun */
 	uint64_t whole_at; /* when all mailboxes are due; WATCH_NEVER: never */
 	uint64_t hold;	   /* nothing is begun before: the last visit failed */
 	bool patterns;	   /* mailboxes may appear that no ear knows of */
@@ -341,6 +343,18 @@ static void settle(struct watch *watch, const struct session_report *report, boo
 	}
 }
 
+/* Of dead connections, and of servers that want no more of them, nobody needs to know. */
+static void tell_end(struct watch *watch, const struct session_report *report)
+{
+	enum upshot upshot = upshot_of(watch, report);
+
+	if (upshot == UPSHOT_COUNTS || upshot == UPSHOT_BUSY)
+		watch->params.on_end(watch->params.ctx, watch, !watch->visited,
+				     upshot == UPSHOT_COUNTS && report->whole &&
+					 shared_out(watch, &report->counts),
+				     report);
+}
+
 static void visit(struct watch *watch, struct ear *ear, struct link *link);
 
 /* Is what lies in the only mailbox there is all that was visited? Then it is open. */
@@ -358,6 +372,7 @@ static void on_end(void *ctx, struct session *session)
 	struct ear *ear;
 
 	settle(watch, session_report(session), link != NULL);
+	tell_end(watch, session_report(session));
 	ear = watch->visited ? watch->visited : watch->ears;
 	session_free(&watch->session);
 	if (watch->stopping || (ear == watch->ears && !watch->ear_count) || ear->listener)
@@ -381,6 +396,8 @@ static void visit(struct watch *watch, struct ear *ear, struct link *link)
 	const struct config_account *account = watch->params.account;
 
 	watch->visited = ear;
+	watch->begun = now_of(watch);
+	watch->visits += whole;
 	watch->by_link = link != NULL;
 	if (whole)
 		watch->again = false;
@@ -454,6 +471,11 @@ const struct config_account *watch_account(const struct watch *watch)
 	return watch->params.account;
 }
 
+uint64_t watch_visits(const struct watch *watch)
+{
+	return watch->visits;
+}
+
 struct watch_view watch_view(const struct watch *watch)
 {
 	uint64_t at = watch->whole_at < watch->hold ? watch->hold : watch->whole_at;
@@ -463,24 +485,44 @@ struct watch_view watch_view(const struct watch *watch)
 				  .next_ms = at <= now		? 0
 					     : at < WATCH_NEVER ? at - now
 								: WATCH_NEVER};
+	struct watch_ear ear;
 
-	for (size_t i = 0; i < watch->ear_count; i++)
-		view.ears += watch->ears[i].listener != NULL;
-	if (watch->session)
+	for (size_t i = 0; watch_ear(watch, i, &ear); i++) {
+		if (!watch->ears[i].listener)
+			continue;
+		view.ears++;
+		view.since_ms = ear.since_ms > view.since_ms ? ear.since_ms : view.since_ms;
+	}
+	if (watch->session) {
 		view.doing = "visiting";
-	else if (view.failures)
+		view.since_ms = now - watch->begun;
+	} else if (view.failures) {
 		view.doing = "failing";
-	else if (view.ears)
+		view.since_ms = 0;
+	} else if (view.ears) {
 		view.doing = "listening";
+	}
 	return view;
 }
 
-const char *watch_ear(const struct watch *watch, size_t index, bool *listens_r)
+bool watch_ear(const struct watch *watch, size_t index, struct watch_ear *ear_r)
 {
+	const struct ear *ear;
+
 	if (index >= watch->ear_count)
-		return NULL;
-	*listens_r = watch->ears[index].listener != NULL;
-	return watch->ears[index].mailbox;
+		return false;
+	ear = &watch->ears[index];
+	*ear_r = (struct watch_ear){.mailbox = ear->mailbox, .doing = "waiting"};
+	if (watch->session && (!watch->visited || watch->visited == ear)) {
+		ear_r->doing = "visiting";
+		ear_r->since_ms = now_of(watch) - watch->begun;
+	} else if (ear->listener) {
+		ear_r->doing = "listening";
+		ear_r->since_ms = now_of(watch) - ear->since;
+	} else if (ear->deaf) {
+		ear_r->doing = "polled";
+	}
+	return true;
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */

@@ -228,6 +228,12 @@ struct keyring_wish *keyring_ask(struct keyring *ring, const struct keyring_para
 	return wish;
 }
 
+void keyring_forget(struct keyring *ring, const struct secret *secret)
+{
+	if (secret->argv)
+		find_key(ring, secret)->edition = 0;
+}
+
 /* Not freed at once: whoever drops the wish may have been told by this very key. */
 static void end_command(struct key *key)
 {

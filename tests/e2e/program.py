@@ -1,5 +1,6 @@
 """mailhaul as a test runs it: a home with a configuration, and what lies in Maildirs afterwards."""
 import collections
+import fcntl
 import json
 import os
 import pty
@@ -7,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 import lab as laboratory
@@ -35,6 +37,11 @@ class Result:
     @property
     def json(self):
         return [json.loads(line) for line in self.out.splitlines() if line.strip()]
+
+
+def take_terminal():
+    """The terminal of standard input becomes the process's own, so that its keys send signals."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Home:
@@ -118,16 +125,20 @@ class Home:
         assert result.code == code, "poll: expected exit %d: %r" % (code, result)
         return result
 
-    def on_terminal(self, *args, timeout=60):
-        """Runs on a pseudo-terminal; everything it wrote is in out."""
+    def on_terminal(self, *args, timeout=60, keys=b"", after=0):
+        """Runs on a pseudo-terminal; everything it wrote is in out. The keys are pressed after so
+        many seconds."""
         leader, follower = pty.openpty()
         began = time.monotonic()
         process = subprocess.Popen(self.argv(*args), env={**self.env, "TERM": "xterm"},
                                    cwd=self.path, start_new_session=True, stdin=follower,
-                                   stdout=follower, stderr=follower)
+                                   stdout=follower, stderr=follower, preexec_fn=take_terminal)
         os.close(follower)
         out = b""
         while time.monotonic() - began < timeout:
+            if keys and time.monotonic() - began > after:
+                os.write(leader, keys)
+                keys = b""
             if select.select([leader], [], [], 0.1)[0]:
                 try:
                     piece = os.read(leader, 65536)

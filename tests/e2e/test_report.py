@@ -294,10 +294,11 @@ def colour_is_for_stderr_on_a_terminal(lab, home):
 @case()
 def status_tells_the_next_poll(lab, home):
     one_account(lab, home, "imap", messages.sample(1), password="wrong")
-    assert "next poll" in home.run("status").out
+    assert "box" in home.run("status").out
     home.poll(code=77)
     result = home.run("status")
-    assert re.search(r"next poll +in \d+ .*mailhaul poll box", result.out), result
+    assert re.search(r"NEXT POLL.*\nbox +failing.* +in 1 h", result.out), result
+    assert re.search(r"left alone for \d+ .*mailhaul poll box", result.out), result
     assert home.run("--json", "status").json[0]["next_poll"]
 
 

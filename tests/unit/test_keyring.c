@@ -221,6 +221,26 @@ START_TEST(a_secret_is_kept_for_five_minutes)
 }
 END_TEST
 
+START_TEST(what_is_forgotten_is_run_again)
+{
+	by_script("true");
+	keyring_forget(ring, &secret);
+	ask(0, 0);
+	keyring_forget(ring, &secret);
+	loop_run(loop);
+	ask(1, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[1].secret, "run 1");
+	keyring_forget(ring, &secret);
+	ask(2, 0);
+	ask(3, 0);
+	loop_run(loop);
+	ck_assert_str_eq(askers[2].secret, "run 2");
+	ck_assert_str_eq(askers[3].secret, "run 2");
+	ck_assert_int_gt(askers[2].edition, askers[1].edition);
+}
+END_TEST
+
 /* One that was refused long ago is still known from one that was fetched since. */
 START_TEST(editions_outlive_what_they_count)
 {
@@ -420,6 +440,7 @@ int main(void)
 	tcase_add_test(tests, refused_secrets_are_fetched_anew_once);
 	tcase_add_test(tests, a_failure_is_shared_too);
 	tcase_add_test(tests, a_secret_is_kept_for_five_minutes);
+	tcase_add_test(tests, what_is_forgotten_is_run_again);
 	tcase_add_test(tests, editions_outlive_what_they_count);
 	tcase_add_test(tests, a_failure_is_kept_for_one_minute);
 	tcase_add_test(tests, an_answer_that_is_on_its_way);
