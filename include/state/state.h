@@ -184,10 +184,13 @@ struct state_visit {
 	int64_t expires;       /* of the server's certificate; 0: unknown */
 	char error_kind[16];   /* err_kind_name(), "" when the last visit went well */
 	char error[STATE_TEXT];
-	char encryption[256]; /* one line for people: "STARTTLS, TLS 1.3, ..." */
-	char mechanism[32];   /* that logged in last */
-	char passed_over[32]; /* a mechanism that the server offers and refuses; "" if none */
-	int64_t warned;	      /* when the user was last told that the certificate expires soon */
+	char encryption[256];	 /* one line for people: "STARTTLS, TLS 1.3, ..." */
+	char mechanism[32];	 /* that logged in last */
+	char passed_over[32];	 /* a mechanism that the server offers and refuses; "" if none */
+	int64_t warned;		 /* when the user was last told that the certificate expires soon */
+	int64_t today;		 /* the local day that these count for, as 20261231; 0: none yet */
+	uint64_t today_messages; /* delivered on that day */
+	uint64_t today_octets;
 };
 
 /* Zeroed where nothing is known. Works for an account that has no entry yet. */

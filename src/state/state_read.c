@@ -179,6 +179,9 @@ bool state_visit(struct state *state, const char *protocol, const char *user, co
 		COPY_COLUMN(stmt, 11, visit_r->encryption);
 		COPY_COLUMN(stmt, 12, visit_r->mechanism);
 		COPY_COLUMN(stmt, 13, visit_r->passed_over);
+		visit_r->today = sqlite3_column_int64(stmt, 14);
+		visit_r->today_messages = (uint64_t)sqlite3_column_int64(stmt, 15);
+		visit_r->today_octets = (uint64_t)sqlite3_column_int64(stmt, 16);
 	}
 	return state_db_read_ended(state, stmt, got, err);
 }
