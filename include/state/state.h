@@ -171,6 +171,10 @@ bool state_marked(struct state *state, int64_t account, const char *mark,
 bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
 		 struct err *err);
 
+/* How many rows of an account are QUARANTINED, 0 where it has no entry; reads no others. */
+bool state_quarantined(struct state *state, const char *protocol, const char *user,
+		       const char *host, uint64_t *count_r, struct err *err);
+
 /* ---- what a visit of an account left behind, for status and for the quiet of cron ---- */
 
 struct state_visit {

@@ -122,6 +122,10 @@ static const char *const statements[STATE_STATEMENTS] = {
 			 " WHERE mailbox = ?1 AND " SETTLED " GROUP BY state UNION ALL"
 			 " SELECT state, count(*) FROM message INDEXED BY unfinished"
 			 " WHERE mailbox = ?1 AND " UNFINISHED " GROUP BY state",
+    [STATE_READ_QUARANTINED] =
+	"SELECT count(*) FROM message INDEXED BY settled WHERE " SETTLED " AND state = 7"
+	" AND mailbox IN (SELECT mailbox.id FROM account JOIN mailbox"
+	" ON mailbox.account = account.id WHERE protocol = ?1 AND user = ?2 AND host = ?3)",
     [STATE_READ_VISIT] = "SELECT tried, succeeded, messages, octets, failing_since, reported,"
 			 " auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
 			 " passed_over, today, today_messages, today_octets FROM account WHERE "
