@@ -34,7 +34,7 @@ def told(home):
 
 def lines(home):
     """What the daemon said, without times."""
-    return [line.split(" mailhaul: ", 1)[-1] for line in said(home).splitlines()]
+    return [line.split("mailhaul: ", 1)[-1] for line in said(home).splitlines()]
 
 
 def visit_now(home, process):
