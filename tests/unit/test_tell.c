@@ -112,7 +112,8 @@ START_TEST(a_host_that_is_away_for_a_while_is_not_told)
 		ck_told(visit(NOW + when, ERR_UNREACHABLE, "no answer"), "");
 	ck_told(visit(NOW + 3 * HOUR, ERR_UNREACHABLE, "no answer"), "box: no answer\n");
 	ck_told(visit(NOW + 4 * HOUR, ERR_UNREACHABLE, "no answer"), "");
-	ck_told(visit(NOW + 5 * HOUR, ERR_NONE, ""), "box: works again, after 3 h 0 min of failing\n");
+	ck_told(visit(NOW + 5 * HOUR, ERR_NONE, ""),
+		"box: works again, after 3 h 0 min of failing\n");
 }
 END_TEST
 
