@@ -41,6 +41,7 @@ struct record {
 	uint64_t messages; /* since this process began */
 	uint64_t octets;
 	struct metrics_now now;
+	bool stays; /* while accounts change */
 };
 
 struct metrics {
@@ -320,19 +321,19 @@ static struct record *take(struct metrics *metrics, const struct config_account 
 
 	HASH_FIND_PTR(metrics->by_account, &account, record);
 	if (record)
-		HASH_DEL(metrics->by_account, record);
+		record->stays = true;
 	return record;
 }
 
+/* All but what stays. */
 static void drop_all(struct metrics *metrics)
 {
-	struct record *record;
-	struct record *next;
-
-	HASH_ITER(hh, metrics->by_account, record, next)
-	{
-		HASH_DEL(metrics->by_account, record);
-		free(record);
+	HASH_CLEAR(hh, metrics->by_account);
+	for (size_t i = 0; i < metrics->count; i++) {
+		if (metrics->records[i]->stays)
+			metrics->records[i]->stays = false;
+		else
+			free(metrics->records[i]);
 	}
 	free(metrics->records);
 	metrics->records = NULL;
@@ -341,7 +342,7 @@ static void drop_all(struct metrics *metrics)
 
 static void adopt(struct metrics *metrics, const struct config *config)
 {
-	struct record **records = mem_new(config->count + 1, sizeof *records);
+	struct record **records = mem_new(config->count + 1, sizeof(struct record *));
 
 	for (unsigned i = 0; i < config->count; i++) {
 		records[i] = take(metrics, config->accounts[i]);

@@ -178,7 +178,7 @@ START_TEST(a_storm_starts_a_few_commands)
 	settle();
 	for (const char *line = content("told"); *line; line = strchr(line, '\n') + 1) {
 		runs++;
-		lines += (unsigned)atoi(line);
+		lines += (unsigned)strtoul(line, NULL, 10);
 	}
 	ck_assert_uint_ge(runs, 3);
 	ck_assert_uint_le(runs, 5);
@@ -217,7 +217,7 @@ START_TEST(very_much_is_cut)
 	settle();
 	told = content("told");
 	ck_assert_uint_eq(strlen(told),
-			  65 * 1000 + strlen("... and 35 more, which stand in the log\n"));
+			  65000 + strlen("... and 35 more, which stand in the log\n"));
 	ck_assert_ptr_nonnull(strstr(told, "\n... and 35 more, which stand in the log\n"));
 }
 END_TEST
@@ -310,7 +310,7 @@ START_TEST(a_command_that_hangs_is_killed)
 	ck_assert_uint_ge(took, 2000);
 	ck_assert_uint_lt(took, 20000);
 	ck_assert_ptr_nonnull(strstr(content("log"), "notify_command did not end within 2 s"));
-	ck_assert_int_eq(kill(atoi(content("pid")), 0), -1);
+	ck_assert_int_eq(kill((pid_t)strtol(content("pid"), NULL, 10), 0), -1);
 }
 END_TEST
 
@@ -323,7 +323,7 @@ START_TEST(who_leaves_takes_it_along)
 	while (!*content("pid"))
 		wait_ms(10);
 	alert_free(&alert);
-	for (int i = 0; !kill(atoi(content("pid")), 0); i++) {
+	for (int i = 0; !kill((pid_t)strtol(content("pid"), NULL, 10), 0); i++) {
 		ck_assert_int_lt(i, 500);
 		usleep(10000);
 	}

@@ -6,6 +6,7 @@
 
 #include "daemon/metrics.h"
 #include "session/outcome.h"
+#include "util/str.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -120,7 +121,7 @@ static void check_form(void)
 {
 	char *text = strdup(file());
 	char name[128] = "";
-	char seen[4096] = "";
+	struct buf seen = {0};
 	char *rest = text;
 	char *line;
 
@@ -131,10 +132,9 @@ static void check_form(void)
 		if (!strncmp(line, "# HELP ", 7)) {
 			snprintf(name, sizeof name, "%.*s", (int)strcspn(line + 7, " "), line + 7);
 			ck_assert_msg(!strncmp(name, "mailhaul_", 9), "%s", line);
-			ck_assert_msg(!strstr(seen, name) ||
-					  strstr(seen, name)[strlen(name)] != ' ',
-				      "%s twice", name);
-			strcat(strcat(seen, name), " ");
+			buf_text(&seen, " ");
+			ck_assert_msg(!str_has_word(seen.data, seen.len, name), "%s twice", name);
+			buf_text(&seen, name);
 			line = strsep(&rest, "\n");
 			ck_assert_msg(!strncmp(line, "# TYPE ", 7) &&
 					  !strncmp(line + 7, name, strlen(name)),
@@ -147,6 +147,7 @@ static void check_form(void)
 		ck_assert_msg(!strncmp(line, name, len) && strchr(" {", line[len]), "%s", line);
 		ck_assert_msg(isdigit((unsigned char)strrchr(line, ' ')[1]), "%s", line);
 	}
+	buf_free(&seen);
 	free(text);
 }
 

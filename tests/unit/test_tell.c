@@ -8,7 +8,7 @@
 #include "session/outcome.h"
 #include "util/log.h"
 
-enum { NOW = 1700000000, MINUTE = 60, HOUR = 3600, DAY = 86400 };
+static const int64_t NOW = 1700000000, MINUTE = 60, HOUR = 3600, DAY = 86400;
 
 static char name[] = "box";
 static struct config_account account = {.name = name};
