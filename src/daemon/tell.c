@@ -85,7 +85,7 @@ enum quiet_tells tell_outcome(const struct config_account *account,
 
 	if (watched && report->err.kind)
 		tells = QUIET_FAILURE;
-	else if (watched && before->failing_since)
+	else if (watched && quiet_failed(before))
 		tells = QUIET_OVER;
 	if (tells == QUIET_FAILURE)
 		tell_failure(account, report, watched, news == QUIET_FAILURE, news_r);

@@ -37,12 +37,18 @@ def lines(home):
     return [line.split("mailhaul: ", 1)[-1] for line in said(home).splitlines()]
 
 
-def visit_now(home, process):
-    """Has the daemon visit its account once more, and waits for what it records of that."""
+@contextlib.contextmanager
+def a_visit(home):
+    """Waits for what the daemon records of one that begins while the block runs, or had begun."""
     change(home, "UPDATE account SET messages = 99")
-    process.send_signal(signal.SIGUSR1)
+    yield
     wait_for(lambda: change(home, "SELECT messages FROM account WHERE messages != 99"), 10,
              "no visit: " + said(home))
+
+
+def visit_now(home, process):
+    with a_visit(home):
+        process.send_signal(signal.SIGUSR1)
 
 
 def broken(home, user, **keys):
@@ -111,7 +117,9 @@ def the_daemon_logs_a_failure_once_a_day_and_that_it_is_over(lab, home):
 def the_daemon_logs_a_host_that_is_away_after_an_hour(lab, home):
     user = one_account(lab, home, "imap", port=CLOSED)
     home.poll(code=69)
-    with daemon(home) as process:
+    with contextlib.ExitStack() as stack:
+        with a_visit(home):
+            process = stack.enter_context(daemon(home))
         for _ in range(3):
             visit_now(home, process)
         assert not said(home), said(home)
@@ -189,9 +197,11 @@ def a_quarantine_is_told(lab, home):
     lab.fill(user, messages.sample(1))
     home.configure({"box": mda_account(home, user, "cat >/dev/null; echo no such user >&2; exit 67",
                                        max_attempts=1)}, notify_command=[home.script("tell", KEEPS)])
-    with daemon(home):
+    with daemon(home) as process:
         wait_for(lambda: told(home), 20, "nobody was told: " + said(home))
-    assert "quarantine" in told(home)[0] and "no such user" in told(home)[0], told(home)
+        visit_now(home, process)
+    text, = told(home)
+    assert "quarantine" in text and "no such user" in text and lines(home) == [text.strip()], said(home)
 
 
 @case()

@@ -166,6 +166,8 @@ START_TEST(each_quarantine_is_news)
 	/* Who looks on saw it when it happened; to others it is news. */
 	ck_assert_str_eq(visit_as(NOW + 120, ERR_QUARANTINE, "message 9 was refused", true), "");
 	ck_assert_ptr_nonnull(strstr(buf_string(&news), "message 9 was refused\n"));
+	ck_told(visit_as(NOW + 180, ERR_NONE, "", true), "");
+	ck_assert_int_eq((int)tells, QUIET_NOTHING);
 }
 END_TEST
 
