@@ -15,6 +15,7 @@ struct visits_params {
 	const struct config *config;
 	bool look_only;
 	bool mark_all; /* account.h */
+	bool tells;    /* notify_command and metrics_file are for these visits, too */
 	/* One account's outcome, before it is recorded in "after". */
 	void (*on_outcome)(struct visits *visits, const struct config_account *account,
 			   const struct session_report *report, const struct state_visit *before,
@@ -28,6 +29,9 @@ struct visits_params {
 int visits_run(const struct visits_params *params);
 
 const struct cmd_options *visits_options(const struct visits *visits);
+
+/* Lines for notify_command, which runs before the visits end; only where the visits tell. */
+void visits_alert(struct visits *visits, const char *lines);
 
 /* Makes the exit code at least as grave. */
 void visits_note(struct visits *visits, enum err_kind kind);

@@ -18,6 +18,10 @@ enum quiet_tells { QUIET_NOTHING, QUIET_FAILURE, QUIET_OVER };
 enum quiet_tells quiet_tells(const struct state_visit *before, const struct state_visit *after,
 			     enum err_kind kind);
 
+/* Did the account fail, so that it can work again? A message that went into the quarantine is told,
+ * and is no failure that lasts. */
+bool quiet_failed(const struct state_visit *before);
+
 /* A certificate that expires within 14 days is told once a day. */
 bool quiet_tells_expiry(const struct state_visit *after);
 

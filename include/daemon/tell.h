@@ -11,11 +11,13 @@
 
 /*
  * Says what is to be said of a visit that was not busy, and notes in "after", which is about to be
- * recorded, that it did. watched: a person looks on, to whom everything is told every time. Gives
- * what was told; text_r, where it is not NULL, gets the line of it appended.
+ * recorded, that it did. watched: a person looks on, to whom the log tells everything every time.
+ * Gives what it told. news_r, where it is not NULL, gets what is news to one who does not look on
+ * appended, line by line: the failure, again after a day, that it is over, a certificate that
+ * expires soon.
  */
 enum quiet_tells tell_outcome(const struct config_account *account,
 			      const struct session_report *report, const struct state_visit *before,
-			      struct state_visit *after, bool watched, struct buf *text_r);
+			      struct state_visit *after, bool watched, struct buf *news_r);
 
 #endif

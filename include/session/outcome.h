@@ -14,6 +14,9 @@ void outcome_describe(struct session_security *security, const char *mechanism);
 void outcome_received(struct buf *out, const struct session_params *params,
 		      const struct session_security *security);
 
+/* The local day of a time, as 20261231. */
+int64_t outcome_day(int64_t at);
+
 /* The row after a visit that ended now. passed_over: by the login, if there was one. */
 struct state_visit outcome_visit(const struct session_report *report,
 				 const struct state_visit *before, const char *passed_over,

@@ -171,6 +171,10 @@ bool state_marked(struct state *state, int64_t account, const char *mark,
 bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_IS_END],
 		 struct err *err);
 
+/* How many rows of an account are QUARANTINED, 0 where it has no entry; reads no others. */
+bool state_quarantined(struct state *state, const char *protocol, const char *user,
+		       const char *host, uint64_t *count_r, struct err *err);
+
 /* ---- what a visit of an account left behind, for status and for the quiet of cron ---- */
 
 struct state_visit {
@@ -184,10 +188,13 @@ struct state_visit {
 	int64_t expires;       /* of the server's certificate; 0: unknown */
 	char error_kind[16];   /* err_kind_name(), "" when the last visit went well */
 	char error[STATE_TEXT];
-	char encryption[256]; /* one line for people: "STARTTLS, TLS 1.3, ..." */
-	char mechanism[32];   /* that logged in last */
-	char passed_over[32]; /* a mechanism that the server offers and refuses; "" if none */
-	int64_t warned;	      /* when the user was last told that the certificate expires soon */
+	char encryption[256];	 /* one line for people: "STARTTLS, TLS 1.3, ..." */
+	char mechanism[32];	 /* that logged in last */
+	char passed_over[32];	 /* a mechanism that the server offers and refuses; "" if none */
+	int64_t warned;		 /* when the user was last told that the certificate expires soon */
+	int64_t today;		 /* the local day that these count for, as 20261231; 0: none yet */
+	uint64_t today_messages; /* delivered on that day */
+	uint64_t today_octets;
 };
 
 /* Zeroed where nothing is known. Works for an account that has no entry yet. */

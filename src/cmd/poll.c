@@ -20,9 +20,10 @@ static bool watched(const struct cmd_options *options)
 	return !options->quiet && (options->verbosity || isatty(STDERR_FILENO));
 }
 
-static void tell_visit(const struct cmd_options *options, const struct config_account *account,
-		       const struct session_report *report, const struct state_visit *before,
-		       struct state_visit *after)
+/* news: for those who do not look on; NULL: somebody else tells them. */
+static void tell(const struct cmd_options *options, const struct config_account *account,
+		 const struct session_report *report, const struct state_visit *before,
+		 struct state_visit *after, struct buf *news)
 {
 	if (report->busy) {
 		if (options->json)
@@ -31,8 +32,16 @@ static void tell_visit(const struct cmd_options *options, const struct config_ac
 			log_notice("%s: another mailhaul is at work on it", account->name);
 		return;
 	}
-	(void)tell_outcome(account, report, before, after, watched(options), NULL);
+	(void)tell_outcome(account, report, before, after, watched(options), news);
 	report_visit(options, account, report);
+}
+
+/* The daemon's visit, which has its own ways of telling. */
+static void tell_visit(const struct cmd_options *options, const struct config_account *account,
+		       const struct session_report *report, const struct state_visit *before,
+		       struct state_visit *after)
+{
+	tell(options, account, report, before, after, NULL);
 }
 
 static void tell_alone(const struct cmd_options *options, const struct config_account *account,
@@ -51,7 +60,11 @@ static void on_outcome(struct visits *visits, const struct config_account *accou
 		       const struct session_report *report, const struct state_visit *before,
 		       struct state_visit *after)
 {
-	tell_visit(visits_options(visits), account, report, before, after);
+	struct buf news = {0};
+
+	tell(visits_options(visits), account, report, before, after, &news);
+	visits_alert(visits, buf_string(&news));
+	buf_free(&news);
 }
 
 /* An account whose login was refused is left alone for an hour, unless it was named. */
@@ -78,6 +91,9 @@ int cmd_poll(const struct cmd_options *options, const struct config *config)
 						     .on_alone = tell_alone},
 			&code))
 		return code;
-	return visits_run(&(struct visits_params){
-	    .options = options, .config = config, .on_outcome = on_outcome, .wants = wants});
+	return visits_run(&(struct visits_params){.options = options,
+						  .config = config,
+						  .tells = true,
+						  .on_outcome = on_outcome,
+						  .wants = wants});
 }

@@ -7,6 +7,7 @@
 #include "cmd/table.h"
 #include "daemon/quiet.h"
 #include "daemon/visit_json.h"
+#include "session/outcome.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -123,6 +124,7 @@ static json_t *next_json(const struct status_account *account, int64_t now)
 json_t *status_report_json(const struct status_account *account, int64_t now)
 {
 	const struct state_visit *visit = &account->visit;
+	bool is_today = visit->today == outcome_day(now);
 	json_t *object = json_object();
 
 	json_object_set_new(object, "event", json_string("status"));
@@ -133,6 +135,8 @@ json_t *status_report_json(const struct status_account *account, int64_t now)
 	json_object_set_new(object, "last_success", visit_json_time(visit->succeeded));
 	json_object_set_new(object, "messages", number(visit->messages));
 	json_object_set_new(object, "octets", number(visit->octets));
+	json_object_set_new(object, "today_messages", number(is_today ? visit->today_messages : 0));
+	json_object_set_new(object, "today_octets", number(is_today ? visit->today_octets : 0));
 	json_counts(object, account->sums);
 	json_object_set_new(object, "mailboxes", mailboxes_json(account, now));
 	json_object_set_new(object, "encryption", visit_json_text(visit->encryption));
@@ -149,7 +153,7 @@ json_t *status_report_json(const struct status_account *account, int64_t now)
 
 /* In the order of what matters most where the terminal is narrow. */
 static const char *const heads[] = {"ACCOUNT",	  "NOW",	"NEXT POLL",   "LAST SUCCESS",
-				    "QUARANTINE", "WAITING",	"LAST POLL",   "SO FAR",
+				    "QUARANTINE", "WAITING",	"TODAY",       "SO FAR",
 				    "TOO LARGE",  "ENCRYPTION", "CERTIFICATE", NULL};
 
 static void cell_count(struct table *table, uint64_t count)
@@ -249,7 +253,10 @@ static void row(struct table *table, const struct status_account *account, bool 
 	table_cell(table, report_ago(when, sizeof when, visit->succeeded, now));
 	cell_count(table, account->sums[STATE_QUARANTINED]);
 	cell_count(table, waiting_of(account->sums));
-	cell_messages(table, visit->messages, visit->octets);
+	if (visit->today == outcome_day(now))
+		cell_messages(table, visit->today_messages, visit->today_octets);
+	else
+		table_cell(table, "");
 	cell_count(table, delivered_of(account->sums));
 	cell_count(table, account->sums[STATE_OVERSIZE]);
 	cell_encryption(table, visit->encryption);

@@ -10,6 +10,8 @@
 
 #include "cmd/progress.h"
 #include "daemon/account.h"
+#include "daemon/alert.h"
+#include "daemon/metrics.h"
 #include "daemon/scheduler.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -40,6 +42,7 @@ struct visits {
 	struct visit *all;
 	size_t count;
 	struct loop_timer *grace;
+	struct alert *alert;
 	enum err_kind gravest;
 	bool stopping;
 	bool hurrying; /* MDAs are stopped too */
@@ -56,6 +59,11 @@ const struct cmd_options *visits_options(const struct visits *visits)
 void visits_note(struct visits *visits, enum err_kind kind)
 {
 	visits->gravest = err_graver(visits->gravest, kind);
+}
+
+void visits_alert(struct visits *visits, const char *lines)
+{
+	alert_say(visits->alert, lines);
 }
 
 static void on_progress(void *ctx, struct session *session, const struct collect_counts *counts)
@@ -124,6 +132,14 @@ static bool start(struct visits *visits, struct visit *visit)
 	return true;
 }
 
+static bool any_runs(const struct visits *visits)
+{
+	for (size_t i = 0; i < visits->count; i++)
+		if (visits->all[i].session)
+			return true;
+	return false;
+}
+
 static void start_waiting(struct visits *visits)
 {
 	uint64_t now = loop_now(account_loop(visits->shared));
@@ -132,12 +148,16 @@ static void start_waiting(struct visits *visits)
 	while (!visits->stopping && (visit = scheduler_next(visits->scheduler, now)))
 		if (!start(visits, visit))
 			scheduler_done(visits->scheduler, visit->turn);
-	if (!visits->stopping && !scheduler_idle(visits->scheduler))
+	if ((!visits->stopping && !scheduler_idle(visits->scheduler)) || any_runs(visits))
 		return;
-	for (size_t i = 0; i < visits->count; i++)
-		if (visits->all[i].session)
-			return;
-	loop_stop(account_loop(visits->shared));
+	alert_hurry(visits->alert);
+	if (alert_idle(visits->alert))
+		loop_stop(account_loop(visits->shared));
+}
+
+static void on_told(void *ctx)
+{
+	start_waiting(ctx);
 }
 
 static void stop_all(struct visits *visits)
@@ -157,8 +177,11 @@ static void out_of_grace(void *ctx)
 		stop_all(visits);
 		return;
 	}
-	log_warning("leaving in the middle of a visit; the next one mends what is unfinished");
-	visits->out_of_grace = true;
+	/* Else it is notify_command that runs, and is given up. */
+	visits->out_of_grace = any_runs(visits);
+	if (visits->out_of_grace)
+		log_warning("leaving in the middle of a visit; the next one mends what is "
+			    "unfinished");
 	loop_stop(account_loop(visits->shared));
 }
 
@@ -181,8 +204,13 @@ static void run(struct visits *visits, const struct config_account **accounts)
 	struct loop *loop = account_loop(visits->shared);
 	struct loop_signal *on_int = loop_signal_new(loop, SIGINT, on_signal, visits);
 	struct loop_signal *on_term = loop_signal_new(loop, SIGTERM, on_signal, visits);
+	const char *const *argv = (const char *const *)visits->params.config->notify_command;
 
 	visits->grace = loop_timer_new(loop, out_of_grace, visits);
+	visits->alert = alert_new(&(struct alert_params){.loop = loop,
+							 .argv = visits->params.tells ? argv : NULL,
+							 .on_idle = on_told,
+							 .ctx = visits});
 	for (size_t i = 0; i < visits->count; i++) {
 		struct visit *visit = &visits->all[i];
 
@@ -195,6 +223,7 @@ static void run(struct visits *visits, const struct config_account **accounts)
 	if (!scheduler_idle(visits->scheduler))
 		loop_run(loop);
 	loop_timer_free(&visits->grace);
+	alert_free(&visits->alert);
 	loop_signal_free(&on_int);
 	loop_signal_free(&on_term);
 }
@@ -205,6 +234,15 @@ static void leave(const struct visits *visits)
 {
 	fflush(stdout);
 	_exit(err_exit_code(visits->gravest));
+}
+
+/* Cron would say it all day: only who looks on hears that it failed. */
+static void write_metrics(const struct visits *visits)
+{
+	struct err err;
+
+	if (!metrics_write(visits->params.config, account_state(visits->shared), &err))
+		log_notice("%s", err.words);
 }
 
 int visits_run(const struct visits_params *params)
@@ -227,6 +265,8 @@ int visits_run(const struct visits_params *params)
 	run(&visits, accounts);
 	progress_clear();
 	log_set_curtain(NULL);
+	if (params->tells && !visits.out_of_grace)
+		write_metrics(&visits);
 	if (visits.out_of_grace)
 		leave(&visits);
 	for (size_t i = 0; i < visits.count; i++)

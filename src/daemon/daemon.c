@@ -10,7 +10,9 @@
 
 #include "config/config_keep.h"
 #include "daemon/account.h"
+#include "daemon/alert.h"
 #include "daemon/control.h"
+#include "daemon/metrics.h"
 #include "daemon/quiet.h"
 #include "daemon/scheduler.h"
 #include "daemon/tell.h"
@@ -19,6 +21,7 @@
 #include "io/notify.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/str.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -57,7 +60,9 @@ struct daemon {
 	struct network *network;
 	struct notify *notify;
 	struct control *control; /* NULL: nobody can ask */
-	bool asked;		 /* look() is about to run */
+	struct alert *alert;
+	struct metrics *metrics;
+	bool asked; /* look() is about to run */
 	bool stopping;
 	bool hurrying;
 	bool out_of_grace;
@@ -102,7 +107,7 @@ static void look(void *ctx)
 	daemon->asked = false;
 	reap(daemon);
 	if (daemon->stopping) {
-		if (all_idle(daemon))
+		if (all_idle(daemon) && alert_idle(daemon->alert))
 			loop_stop(daemon->loop);
 		return;
 	}
@@ -125,7 +130,15 @@ static void look_soon(struct daemon *daemon)
 
 static void on_change(void *ctx, struct watch *watch)
 {
+	struct daemon *daemon = ctx;
+
 	(void)watch;
+	metrics_touch(daemon->metrics);
+	look_soon(daemon);
+}
+
+static void on_told(void *ctx)
+{
 	look_soon(ctx);
 }
 
@@ -136,16 +149,44 @@ static void on_clock(void *ctx)
 
 /* ---- what is told -------------------------------------------------------------------------- */
 
+static void tell_delivery(const struct config_account *account, const struct session_report *report)
+{
+	const struct collect_counts *counts = &report->counts;
+	char size[32];
+
+	if (counts->delivered)
+		log_info("%s: %llu message%s (%s) delivered%s%s", account->name,
+			 (unsigned long long)counts->delivered, counts->delivered == 1 ? "" : "s",
+			 str_octets(size, counts->octets), report->connected ? "; " : "",
+			 report->security.line);
+}
+
 static void on_outcome(void *ctx, struct watch *watch, bool whole,
 		       const struct session_report *report, const struct state_visit *before,
 		       struct state_visit *after)
 {
 	struct daemon *daemon = ctx;
+	const struct config_account *account = watch_account(watch);
+	struct buf news = {0};
 
 	(void)whole;
-	control_outcome(daemon->control, watch_account(watch), before, after);
-	(void)tell_outcome(watch_account(watch), report, before, after, daemon->params.watched,
-			   NULL);
+	control_outcome(daemon->control, account, before, after);
+	tell_delivery(account, report);
+	(void)tell_outcome(account, report, before, after, daemon->params.watched, &news);
+	alert_say(daemon->alert, buf_string(&news));
+	buf_free(&news);
+	metrics_visited(daemon->metrics, account, &report->counts, after);
+}
+
+static void look_at_account(void *ctx, size_t place, struct metrics_now *now_r)
+{
+	const struct daemon *daemon = ctx;
+	struct watch_view view = watch_view(daemon->watches[place]);
+
+	*now_r = (struct metrics_now){
+	    .listening = view.ears,
+	    .open = view.ears + !strcmp(view.doing, "visiting"),
+	    .next = view.next_ms == UINT64_MAX ? 0 : time(NULL) + (int64_t)(view.next_ms / 1000)};
 }
 
 static bool is_leaving(const struct daemon *daemon, const struct watch *watch)
@@ -361,6 +402,8 @@ static void take_over(struct daemon *daemon, struct config *fresh)
 			 fresh->max_connections_per_host);
 	start_all(daemon, fresh);
 	control_changed(daemon->control);
+	alert_command(daemon->alert, (const char *const *)fresh->notify_command);
+	metrics_accounts(daemon->metrics, fresh);
 	look_soon(daemon);
 }
 
@@ -425,8 +468,11 @@ static void out_of_grace(void *ctx)
 		stop_all(daemon);
 		return;
 	}
-	log_warning("leaving in the middle of a visit; the next one mends what is unfinished");
-	daemon->out_of_grace = true;
+	/* Else it is notify_command that runs, and is given up. */
+	daemon->out_of_grace = !all_idle(daemon);
+	if (daemon->out_of_grace)
+		log_warning("leaving in the middle of a visit; the next one mends what is "
+			    "unfinished");
 	loop_stop(daemon->loop);
 }
 
@@ -441,6 +487,7 @@ static void on_end(void *ctx, int signum)
 	notify_say(daemon->notify, "STOPPING=1");
 	loop_timer_start(daemon->grace, DAEMON_MDA_MS);
 	stop_all(daemon);
+	alert_hurry(daemon->alert);
 	look_soon(daemon);
 }
 
@@ -459,8 +506,19 @@ static void run(struct daemon *daemon)
 	daemon->grace = loop_timer_new(loop, out_of_grace, daemon);
 	daemon->network = network_new(loop, on_network, daemon);
 	daemon->notify = notify_new(loop);
+	daemon->alert = alert_new(
+	    &(struct alert_params){.loop = loop,
+				   .argv = (const char *const *)daemon->config->notify_command,
+				   .on_idle = on_told,
+				   .ctx = daemon});
+	daemon->metrics =
+	    metrics_new(&(struct metrics_params){.loop = loop,
+						 .state = account_state(daemon->shared),
+						 .look = look_at_account,
+						 .ctx = daemon});
 	start_all(daemon, daemon->config);
 	serve(daemon);
+	metrics_accounts(daemon->metrics, daemon->config);
 	notify_say(daemon->notify, "READY=1");
 	if (daemon->notify)
 		on_status(daemon);
@@ -473,6 +531,8 @@ static void run(struct daemon *daemon)
 	loop_timer_free(&daemon->grace);
 	network_free(&daemon->network);
 	notify_free(&daemon->notify);
+	alert_free(&daemon->alert);
+	metrics_free(&daemon->metrics);
 }
 
 int daemon_run(const struct daemon_params *params)

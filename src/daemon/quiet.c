@@ -23,13 +23,19 @@ static bool within(int64_t then, int64_t now, int64_t span)
 	return then <= now && now - then < span;
 }
 
+bool quiet_failed(const struct state_visit *before)
+{
+	return before->failing_since &&
+	       strcmp(before->error_kind, err_kind_name(ERR_QUARANTINE)) != 0;
+}
+
 enum quiet_tells quiet_tells(const struct state_visit *before, const struct state_visit *after,
 			     enum err_kind kind)
 {
 	bool told_today = before->reported && within(before->reported, after->tried, DAY);
 
 	if (!kind)
-		return before->reported ? QUIET_OVER : QUIET_NOTHING;
+		return before->reported && quiet_failed(before) ? QUIET_OVER : QUIET_NOTHING;
 	if (kind == ERR_QUARANTINE)
 		return QUIET_FAILURE;
 	if (told_today && !strcmp(before->error_kind, after->error_kind))

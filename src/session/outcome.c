@@ -54,6 +54,28 @@ void outcome_received(struct buf *out, const struct session_params *params,
 		   security->tls.version, security->tls.cipher);
 }
 
+int64_t outcome_day(int64_t at)
+{
+	time_t when = at;
+	struct tm tm;
+
+	if (!localtime_r(&when, &tm))
+		return 0;
+	return ((int64_t)tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday;
+}
+
+/* A day that is not this one begins anew, whichever way the clock was set. */
+static void count_today(struct state_visit *visit, int64_t now)
+{
+	int64_t day = outcome_day(now);
+
+	if (visit->today != day)
+		visit->today_messages = visit->today_octets = 0;
+	visit->today = day;
+	visit->today_messages += visit->messages;
+	visit->today_octets += visit->octets;
+}
+
 struct state_visit outcome_visit(const struct session_report *report,
 				 const struct state_visit *before, const char *passed_over,
 				 bool auth_refused, int64_t now)
@@ -63,6 +85,7 @@ struct state_visit outcome_visit(const struct session_report *report,
 	visit.tried = now;
 	visit.messages = report->counts.delivered;
 	visit.octets = report->counts.octets;
+	count_today(&visit, now);
 	if (report->connected) {
 		visit.expires = report->security.tls.expires;
 		snprintf(visit.encryption, sizeof visit.encryption, "%.255s",

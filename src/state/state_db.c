@@ -19,7 +19,7 @@
 
 enum {
 	STATE_APPLICATION = 0x6d68616c, /* "mhal" */
-	STATE_SCHEMA = 2,
+	STATE_SCHEMA = 3,
 	STATE_BUSY_SECONDS = 10
 };
 
@@ -51,6 +51,8 @@ static const char schema[] =
     " error_kind TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
     " encryption TEXT NOT NULL DEFAULT '', mechanism TEXT NOT NULL DEFAULT '',"
     " passed_over TEXT NOT NULL DEFAULT '',"
+    " today INTEGER NOT NULL DEFAULT 0, today_messages INTEGER NOT NULL DEFAULT 0,"
+    " today_octets INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE (protocol, user, host));"
     "CREATE TABLE mailbox ("
     " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account, name TEXT NOT NULL,"
@@ -74,6 +76,9 @@ static const char *const migrations[STATE_SCHEMA] = {
 	  "UPDATE mailbox SET begun = (SELECT succeeded FROM account WHERE id = account);"
 	  "UPDATE message SET gone = changed WHERE state = 4;"
 	  "DROP INDEX settled;" INDICES,
+    [2] = "ALTER TABLE account ADD COLUMN today INTEGER NOT NULL DEFAULT 0;"
+	  "ALTER TABLE account ADD COLUMN today_messages INTEGER NOT NULL DEFAULT 0;"
+	  "ALTER TABLE account ADD COLUMN today_octets INTEGER NOT NULL DEFAULT 0;",
 };
 
 _Static_assert(STATE_IS_END == 9 && (STATE_MASK(STATE_TAKEN) | STATE_MASK(STATE_HANDED) |
@@ -117,10 +122,14 @@ static const char *const statements[STATE_STATEMENTS] = {
 			 " WHERE mailbox = ?1 AND " SETTLED " GROUP BY state UNION ALL"
 			 " SELECT state, count(*) FROM message INDEXED BY unfinished"
 			 " WHERE mailbox = ?1 AND " UNFINISHED " GROUP BY state",
-    [STATE_READ_VISIT] =
-	"SELECT tried, succeeded, messages, octets, failing_since, reported,"
-	" auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
-	" passed_over FROM account WHERE protocol = ?1 AND user = ?2 AND host = ?3",
+    [STATE_READ_QUARANTINED] =
+	"SELECT count(*) FROM message INDEXED BY settled WHERE " SETTLED " AND state = 7"
+	" AND mailbox IN (SELECT mailbox.id FROM account JOIN mailbox"
+	" ON mailbox.account = account.id WHERE protocol = ?1 AND user = ?2 AND host = ?3)",
+    [STATE_READ_VISIT] = "SELECT tried, succeeded, messages, octets, failing_since, reported,"
+			 " auth_refused, expires, warned, error_kind, error, encryption, mechanism,"
+			 " passed_over, today, today_messages, today_octets FROM account WHERE "
+			 "protocol = ?1 AND user = ?2 AND host = ?3",
     [STATE_READ_MAILDIR] = "SELECT identity FROM maildir WHERE path = ?1",
     [STATE_READ_MAILBOX] = FIND_MAILBOX,
     [STATE_READ_MAILBOXES] = "SELECT account.id, mailbox.id, validity, next, begun, checked,"
@@ -152,7 +161,8 @@ static const char *const statements[STATE_STATEMENTS] = {
 	"UPDATE account SET tried = ?2, succeeded = ?3, messages = ?4, octets = ?5,"
 	" failing_since = ?6, reported = ?7, auth_refused = ?8, expires = ?9,"
 	" warned = ?10, error_kind = ?11, error = ?12, encryption = ?13,"
-	" mechanism = ?14, passed_over = ?15 WHERE id = ?1",
+	" mechanism = ?14, passed_over = ?15, today = ?16, today_messages = ?17,"
+	" today_octets = ?18 WHERE id = ?1",
     [STATE_WRITE_MAILDIR] = "INSERT OR REPLACE INTO maildir VALUES (?1, ?2)",
     [STATE_MEND_FIND] = FIND_MAILBOX,
     [STATE_MEND_ACCOUNT] = ADD_ACCOUNT,

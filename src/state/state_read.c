@@ -150,6 +150,22 @@ bool state_count(struct state *state, int64_t mailbox, uint64_t counts_r[STATE_I
 	return state_db_read_ended(state, stmt, got, err);
 }
 
+bool state_quarantined(struct state *state, const char *protocol, const char *user,
+		       const char *host, uint64_t *count_r, struct err *err)
+{
+	struct state_key key = {.protocol = protocol, .user = user, .host = host};
+	sqlite3_stmt *stmt = state_db_keyed(state, STATE_READ_QUARANTINED, &key, err);
+	int got;
+
+	*count_r = 0;
+	if (!stmt)
+		return false;
+	got = sqlite3_step(stmt);
+	if (got == SQLITE_ROW)
+		*count_r = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return state_db_read_ended(state, stmt, got, err);
+}
+
 #define COPY_COLUMN(stmt, column, field)                                                           \
 	snprintf(field, sizeof(field), "%s", state_db_text(stmt, column))
 
@@ -179,6 +195,9 @@ bool state_visit(struct state *state, const char *protocol, const char *user, co
 		COPY_COLUMN(stmt, 11, visit_r->encryption);
 		COPY_COLUMN(stmt, 12, visit_r->mechanism);
 		COPY_COLUMN(stmt, 13, visit_r->passed_over);
+		visit_r->today = sqlite3_column_int64(stmt, 14);
+		visit_r->today_messages = (uint64_t)sqlite3_column_int64(stmt, 15);
+		visit_r->today_octets = (uint64_t)sqlite3_column_int64(stmt, 16);
 	}
 	return state_db_read_ended(state, stmt, got, err);
 }

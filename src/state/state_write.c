@@ -162,6 +162,9 @@ bool state_put_visit(struct state *state, int64_t account, const struct state_vi
 	state_db_bind_text(stmt, 13, visit->encryption);
 	state_db_bind_text(stmt, 14, visit->mechanism);
 	state_db_bind_text(stmt, 15, visit->passed_over);
+	sqlite3_bind_int64(stmt, 16, visit->today);
+	sqlite3_bind_int64(stmt, 17, (sqlite3_int64)visit->today_messages);
+	sqlite3_bind_int64(stmt, 18, (sqlite3_int64)visit->today_octets);
 	return state_db_run(state, STATE_WRITE_VISIT, err);
 }
 

@@ -26,6 +26,8 @@ Way = collections.namedtuple("Way", "protocol keep delivery scene")
 KILL, CUT, MIX = "kill", "power cut", "power cut, chance"
 
 OLD_FORM = """
+ALTER TABLE account DROP COLUMN today; ALTER TABLE account DROP COLUMN today_messages;
+ALTER TABLE account DROP COLUMN today_octets;
 DROP INDEX settled; DROP INDEX gone; DROP INDEX marks;
 ALTER TABLE mailbox DROP COLUMN begun; ALTER TABLE mailbox DROP COLUMN checked;
 ALTER TABLE message DROP COLUMN gone;

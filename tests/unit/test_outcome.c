@@ -6,6 +6,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { NOW = 1000000 };
 
@@ -72,6 +73,54 @@ START_TEST(a_failure_lasts_from_its_first_visit)
 }
 END_TEST
 
+/* What a visit at a time leaves behind, of so many messages of 1,000 octets. */
+static struct state_visit visited(const struct state_visit *before, int64_t when, uint64_t messages)
+{
+	struct session_report report = {.security = security};
+
+	report.security.mechanism = "";
+	report.counts.delivered = messages;
+	report.counts.octets = messages * 1000;
+	return outcome_visit(&report, before, "", false, when);
+}
+
+START_TEST(a_day_is_the_one_of_the_place)
+{
+	setenv("TZ", "XST-3:30", 1);
+	tzset();
+	/* 2023-11-14 22:13:20 UTC, which is tomorrow there. */
+	ck_assert_int_eq(outcome_day(1700000000), 20231115);
+	ck_assert_int_eq(outcome_day(1700000000 - 2 * 3600), 20231114);
+}
+END_TEST
+
+START_TEST(what_came_today_is_added_up)
+{
+	struct state_visit visit = {.today = 0};
+	int64_t noon = 1700049600; /* 2023-11-15 12:00 */
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	visit = visited(&visit, noon, 3);
+	visit = visited(&visit, noon + 60, 0);
+	visit = visited(&visit, noon + 43199, 4);
+	ck_assert_int_eq(visit.today, 20231115);
+	ck_assert_uint_eq(visit.today_messages, 7);
+	ck_assert_uint_eq(visit.today_octets, 7000);
+	visit = visited(&visit, noon + 43200, 2);
+	ck_assert_int_eq(visit.today, 20231116);
+	ck_assert_uint_eq(visit.today_messages, 2);
+	ck_assert_uint_eq(visit.today_octets, 2000);
+	/* A clock that ran ahead and was set back. */
+	visit = visited(&visit, noon, 1);
+	ck_assert_int_eq(visit.today, 20231115);
+	ck_assert_uint_eq(visit.today_messages, 1);
+	visit = visited(&visit, noon + 43200, 0);
+	ck_assert_uint_eq(visit.today_messages, 0);
+	ck_assert_uint_eq(visit.today_octets, 0);
+}
+END_TEST
+
 START_TEST(a_success_ends_it)
 {
 	struct session_report report = {.security = security, .connected = true};
@@ -109,6 +158,8 @@ int main(void)
 	tcase_add_test(tests, the_received_field_cannot_be_broken_by_a_name);
 	tcase_add_test(tests, a_failure_lasts_from_its_first_visit);
 	tcase_add_test(tests, a_success_ends_it);
+	tcase_add_test(tests, a_day_is_the_one_of_the_place);
+	tcase_add_test(tests, what_came_today_is_added_up);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -102,6 +102,8 @@ START_TEST(a_message_in_quarantine_is_always_told)
 {
 	ck_assert_int_eq(poll(NOW, ERR_QUARANTINE), QUIET_FAILURE);
 	ck_assert_int_eq(poll(NOW + MINUTE, ERR_QUARANTINE), QUIET_FAILURE);
+	/* The account did not fail, so it does not work again. */
+	ck_assert_int_eq(poll(NOW + HOUR, ERR_NONE), QUIET_NOTHING);
 }
 END_TEST
 

@@ -859,6 +859,9 @@ START_TEST(a_visit_is_kept_whole)
 	visit.auth_refused = 6;
 	visit.expires = 7000000000;
 	visit.warned = 8;
+	visit.today = 20261231;
+	visit.today_messages = 6000000000;
+	visit.today_octets = 9000000000;
 	memset(visit.error_kind, 'k', sizeof visit.error_kind - 1);
 	memset(visit.error, 'e', sizeof visit.error - 1);
 	memset(visit.encryption, 'c', sizeof visit.encryption - 1);
@@ -877,6 +880,9 @@ START_TEST(a_visit_is_kept_whole)
 	ck_assert_int_eq(back.auth_refused, 6);
 	ck_assert_int_eq(back.expires, 7000000000);
 	ck_assert_int_eq(back.warned, 8);
+	ck_assert_int_eq(back.today, 20261231);
+	ck_assert_uint_eq(back.today_messages, 6000000000);
+	ck_assert_uint_eq(back.today_octets, 9000000000);
 	ck_assert_str_eq(back.error_kind, visit.error_kind);
 	ck_assert_str_eq(back.error, visit.error);
 	ck_assert_str_eq(back.encryption, visit.encryption);

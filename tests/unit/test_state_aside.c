@@ -187,7 +187,7 @@ START_TEST(what_is_left_alone)
 	make(at("d"));
 	make(at("d/state.db"));
 	ck_fails(state_set_aside(at("d"), &as, &err), ERR_STATE, "not a regular file");
-	write_at(at("s/state.db"), 63, 2, 1);
+	write_at(at("s/state.db"), 63, 3, 1);
 	/* A first start that died is no damage. */
 	make(at("e"));
 	put(at("e/state.db"), "", 0600);

@@ -1,28 +1,36 @@
 /*
- * test_state_db: a file of form 1, as it was written before, becomes one of form 2.
+ * test_state_db: a file of form 1 or 2, as it was written before, becomes one of form 3.
  */
 #include "state_fixture.h"
 
 #include <sqlite3.h>
 
-/* Form 1, word for word. */
+/* Forms 1 and 2, word for word but for the journal that all have in common. */
+#define TABLES_1                                                                                   \
+	"CREATE TABLE identity (id TEXT NOT NULL);"                                                \
+	"INSERT INTO identity VALUES ('0123456789abcdef');"                                        \
+	"CREATE TABLE account ("                                                                   \
+	" id INTEGER PRIMARY KEY, protocol TEXT NOT NULL, user TEXT NOT NULL,"                     \
+	" host TEXT NOT NULL COLLATE NOCASE,"                                                      \
+	" tried INTEGER NOT NULL DEFAULT 0, succeeded INTEGER NOT NULL DEFAULT 0,"                 \
+	" messages INTEGER NOT NULL DEFAULT 0, octets INTEGER NOT NULL DEFAULT 0,"                 \
+	" failing_since INTEGER NOT NULL DEFAULT 0, reported INTEGER NOT NULL DEFAULT 0,"          \
+	" auth_refused INTEGER NOT NULL DEFAULT 0, expires INTEGER NOT NULL DEFAULT 0,"            \
+	" warned INTEGER NOT NULL DEFAULT 0,"                                                      \
+	" error_kind TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"                    \
+	" encryption TEXT NOT NULL DEFAULT '', mechanism TEXT NOT NULL DEFAULT '',"                \
+	" passed_over TEXT NOT NULL DEFAULT '',"                                                   \
+	" UNIQUE (protocol, user, host));"
+#define ROWS                                                                                       \
+	"INSERT INTO account (id, protocol, user, host, tried, succeeded, mechanism)"              \
+	" VALUES (3, 'imap', 'lee', 'mail.example.org', 200, 100, 'PLAIN'),"                       \
+	" (4, 'pop3', 'lee', 'mail.example.org', 300, 0, '');"                                     \
+	"INSERT INTO mailbox (id, account, name, validity, next)"                                  \
+	" VALUES (5, 3, 'INBOX', 7, 99), (6, 4, 'INBOX', 0, 1);"                                   \
+	"INSERT INTO maildir VALUES ('/mail', 'abc');"
+
 static const char form_1[] =
-    "PRAGMA journal_mode = WAL;"
-    "CREATE TABLE identity (id TEXT NOT NULL);"
-    "INSERT INTO identity VALUES ('0123456789abcdef');"
-    "CREATE TABLE account ("
-    " id INTEGER PRIMARY KEY, protocol TEXT NOT NULL, user TEXT NOT NULL,"
-    " host TEXT NOT NULL COLLATE NOCASE,"
-    " tried INTEGER NOT NULL DEFAULT 0, succeeded INTEGER NOT NULL DEFAULT 0,"
-    " messages INTEGER NOT NULL DEFAULT 0, octets INTEGER NOT NULL DEFAULT 0,"
-    " failing_since INTEGER NOT NULL DEFAULT 0, reported INTEGER NOT NULL DEFAULT 0,"
-    " auth_refused INTEGER NOT NULL DEFAULT 0, expires INTEGER NOT NULL DEFAULT 0,"
-    " warned INTEGER NOT NULL DEFAULT 0,"
-    " error_kind TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',"
-    " encryption TEXT NOT NULL DEFAULT '', mechanism TEXT NOT NULL DEFAULT '',"
-    " passed_over TEXT NOT NULL DEFAULT '',"
-    " UNIQUE (protocol, user, host));"
-    "CREATE TABLE mailbox ("
+    "PRAGMA journal_mode = WAL;" TABLES_1 "CREATE TABLE mailbox ("
     " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account, name TEXT NOT NULL,"
     " validity INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 1,"
     " UNIQUE (account, name));"
@@ -35,12 +43,31 @@ static const char form_1[] =
     "CREATE INDEX unfinished ON message (mailbox, taken, name) WHERE (1 << state) & 70;"
     "CREATE INDEX settled ON message (mailbox, state, taken) WHERE (1 << state) & 184;"
     "CREATE TABLE maildir (path TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;"
-    "PRAGMA application_id = 0x6d68616c; PRAGMA user_version = 1;"
-    "INSERT INTO account (id, protocol, user, host, tried, succeeded, mechanism)"
-    " VALUES (3, 'imap', 'lee', 'mail.example.org', 200, 100, 'PLAIN'),"
-    " (4, 'pop3', 'lee', 'mail.example.org', 300, 0, '');"
-    "INSERT INTO mailbox VALUES (5, 3, 'INBOX', 7, 99), (6, 4, 'INBOX', 0, 1);"
-    "INSERT INTO maildir VALUES ('/mail', 'abc');";
+    "PRAGMA application_id = 0x6d68616c; PRAGMA user_version = 1;" ROWS;
+
+static const char form_2[] =
+    "PRAGMA journal_mode = WAL;" TABLES_1 "CREATE TABLE mailbox ("
+    " id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account, name TEXT NOT NULL,"
+    " validity INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 1,"
+    " begun INTEGER NOT NULL DEFAULT 0, checked INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE (account, name));"
+    "CREATE TABLE message ("
+    " mailbox INTEGER NOT NULL REFERENCES mailbox, validity INTEGER NOT NULL, key TEXT NOT NULL,"
+    " state INTEGER NOT NULL, taken INTEGER NOT NULL, changed INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, next_try INTEGER NOT NULL, name TEXT NOT NULL,"
+    " mark TEXT NOT NULL, octets INTEGER NOT NULL, date INTEGER NOT NULL,"
+    " gone INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY (mailbox, validity, key)) WITHOUT ROWID;"
+    "CREATE INDEX unfinished ON message (mailbox, taken, name) WHERE (1 << state) & 70;"
+    "CREATE INDEX settled ON message (mailbox, state, taken) WHERE (1 << state) & 440;"
+    "CREATE INDEX gone ON message (mailbox, gone) WHERE gone > 0;"
+    "CREATE INDEX marks ON message (mark) WHERE substr(mark, 1, 1) = 'G';"
+    "CREATE TABLE maildir (path TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA application_id = 0x6d68616c; PRAGMA user_version = 2;" ROWS
+    "UPDATE mailbox SET begun = 100, checked = 50 WHERE id = 5;";
+
+static const char *const forms[] = {form_1, form_2};
+enum { FORMS = sizeof forms / sizeof *forms };
 
 /* Row N of mailbox 5 is in state N: 'kN', taken 1000 + N, changed 2000 + N. */
 enum { OLD_STATES = 7 };
@@ -60,21 +87,25 @@ static sqlite3 *opened(const char *path)
 	return db;
 }
 
-static void make_old(void)
+/* form: from 0. */
+static void make_old(int form)
 {
 	sqlite3 *db;
 
 	make(at("old"));
 	db = opened(at("old/state.db"));
-	run(db, form_1);
+	run(db, forms[form]);
 	for (int i = 1; i <= OLD_STATES; i++) {
 		char insert[256];
 
 		snprintf(
 		    insert, sizeof insert,
 		    "INSERT INTO message VALUES (5, 7, 'k%d', %d, %d, %d, %d, 5, 'n%d', 'm%d', "
-		    "%d, 6)",
-		    i, i, 1000 + i, 2000 + i, i, i, i, 100 * i);
+		    "%d, 6%s)",
+		    i, i, 1000 + i, 2000 + i, i, i, i, 100 * i,
+		    !form		 ? ""
+		    : i == STATE_REMOVED ? ", 2004"
+					 : ", 0");
 		run(db, insert);
 	}
 	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
@@ -144,14 +175,14 @@ START_TEST(nothing_is_lost_on_the_way)
 	char identity[STATE_IDENTITY + 1];
 	bool known = false;
 
-	make_old();
+	make_old(_i);
 	old = state_open(at("old"), &err);
 	ck_good(old != NULL);
 	ck_assert_str_eq(state_identity(old), "0123456789abcdef");
 	ck_good(state_known_mailbox(old, &key, &known, &is, &err));
 	ck_assert(known && is.id == 5 && is.account == 3 && is.validity == 7 && is.next == 99);
 	ck_assert_int_eq(is.begun, 100);
-	ck_assert_int_eq(is.checked, 0);
+	ck_assert_int_eq(is.checked, _i ? 50 : 0);
 	ck_good(state_each(old, 5, EVERY, see_old, &rows_seen, &err));
 	ck_assert_uint_eq(rows_seen.count, OLD_STATES);
 	for (int i = 1; i <= OLD_STATES; i++)
@@ -160,6 +191,7 @@ START_TEST(nothing_is_lost_on_the_way)
 	ck_assert_int_eq(visit.tried, 200);
 	ck_assert_int_eq(visit.succeeded, 100);
 	ck_assert_str_eq(visit.mechanism, "PLAIN");
+	ck_assert(!visit.today && !visit.today_messages && !visit.today_octets);
 	ck_good(state_maildir(old, "/mail", identity, &err));
 	ck_assert_str_eq(identity, "abc");
 	/* Of an account that never succeeded no mailbox was listed. */
@@ -183,7 +215,7 @@ START_TEST(it_becomes_what_a_new_file_is)
 	    "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql > '' ORDER BY name"};
 	struct state *old;
 
-	make_old();
+	make_old(_i);
 	old = state_open(at("old"), &err);
 	ck_good(old != NULL);
 	state_free(&old);
@@ -214,7 +246,7 @@ START_TEST(opening_what_is_there)
 	ck_assert_ptr_null(state_open_existing(at("empty"), &err));
 	ck_assert_int_eq(err.kind, ERR_NONE);
 	ck_assert(!exists(at("empty/state.db")));
-	make_old();
+	make_old(0);
 	there = state_open_existing(at("old"), &err);
 	ck_good(there != NULL);
 	state_free(&there);
@@ -234,8 +266,8 @@ int main(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, state_setup, state_teardown);
-	tcase_add_test(tests, nothing_is_lost_on_the_way);
-	tcase_add_test(tests, it_becomes_what_a_new_file_is);
+	tcase_add_loop_test(tests, nothing_is_lost_on_the_way, 0, FORMS);
+	tcase_add_loop_test(tests, it_becomes_what_a_new_file_is, 0, FORMS);
 	tcase_add_test(tests, opening_what_is_there);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -137,11 +137,11 @@ static void check_refused(const char *words)
 START_TEST(a_newer_schema_is_refused)
 {
 	state_free(&state);
-	patch(USER_VERSION, "\0\0\0\3", 4);
-	check_refused("written by a newer mailhaul (form 3, this one knows 2)");
+	patch(USER_VERSION, "\0\0\0\4", 4);
+	check_refused("written by a newer mailhaul (form 4, this one knows 3)");
 	patch(USER_VERSION, "\x7f\xff\xff\xff", 4);
 	check_refused("written by a newer mailhaul");
-	patch(USER_VERSION, "\0\0\0\2", 4);
+	patch(USER_VERSION, "\0\0\0\3", 4);
 	reopen();
 }
 END_TEST
