@@ -90,6 +90,7 @@ struct pop3 {
 	struct pop3_list list;
 	size_t reported; /* of list */
 	struct pop3_body body;
+	bool gave; /* a whole message came */
 
 	struct pop3_verb *verbs; /* not yet sent, or not all of them */
 	struct pop3_verb **last;

@@ -53,6 +53,7 @@ struct source {
 	bool tracing;
 	bool eof;
 	bool out_secret;
+	bool astray; /* see source_astray() */
 };
 
 #endif

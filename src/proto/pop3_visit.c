@@ -201,6 +201,7 @@ static enum source_what body_end(struct pop3 *p, struct source_event *ev)
 	pop3_pop(p);
 	tell_message(p, number, ev);
 	ev->octets = p->body.octets;
+	p->gave = true;
 	if (p->body.octets)
 		return SOURCE_END;
 	ev->text = "server sent an empty message";

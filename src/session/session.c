@@ -430,6 +430,8 @@ static void pump(struct session *session)
 	if (session->at != SESSION_TALKING)
 		return;
 	if (what == SOURCE_FAILED && !held) {
+		if (source_astray(session->source))
+			walk_doubt(session->walk);
 		lose(session, source_err(session->source));
 		return;
 	}
