@@ -18,6 +18,7 @@
 #include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/str.h"
 #include "util/veil.h"
 
 #include <stdlib.h>
@@ -285,6 +286,21 @@ static void on_challenge(struct session *session, const struct source_event *ev)
 		fail(session, &err);
 }
 
+/* Whoever stands between, with a certificate that is believed, would take out of the offer what
+ * gives him away. */
+static void look_whether_bound(const struct session *session, const char *mechanism)
+{
+	const char *before = session->before.mechanism;
+
+	if (str_same(session->params.auth, "AUTO") && login_binds(before) &&
+	    !login_binds(mechanism) && !*login_passed_over(session->login))
+		log_warning(
+		    "%s: logged in by %s, and last time by %s, which the server does not "
+		    "offer now. Somebody on the way may have taken it out of the offer; name "
+		    "it in the account's auth if it is not to be done without",
+		    session->params.account, mechanism, before);
+}
+
 static void on_ready(struct session *session, const struct source_event *ev)
 {
 	struct err err;
@@ -295,6 +311,7 @@ static void on_ready(struct session *session, const struct source_event *ev)
 		return;
 	}
 	session->report.security.mechanism = login_mechanism(session->login);
+	look_whether_bound(session, login_mechanism(session->login));
 	outcome_describe(&session->report.security, session->report.security.mechanism);
 	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
 		 session->report.security.mechanism);

@@ -17,7 +17,7 @@ import user  # noqa: E402
 
 TIMEOUT = "3s"
 MODULES = ("cases_time", "cases", "cases_clear", "cases_tls", "cases_login", "cases_mail",
-           "cases_mailboxes", "shown", "replay", "large")
+           "cases_mailboxes", "shown", "scram", "large")
 ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)*\Z", re.I),
                     "pop3": re.compile(rb"((CAPA|STLS|QUIT)\r\n)*\Z", re.I)}
 

@@ -1,4 +1,5 @@
-"""A server that once saw a login by SCRAM plays it again: what is said there is good once."""
+"""Logins by SCRAM at a server that knows the password: what one may do who listened, and what one
+who stands between."""
 import base64
 import hashlib
 import hmac
@@ -11,10 +12,17 @@ from runner import case
 from server import ImapServer, Pop3Server
 
 SALT = base64.b64encode(b"pepper").decode()
-SERVERS = {"imap": (ImapServer, "AUTHENTICATE", TAGGED_OK, "SELECT",
-                    "IMAP4rev1 SASL-IR LOGINDISABLED UIDPLUS AUTH=SCRAM-SHA-256"),
-           "pop3": (Pop3Server, "AUTH", "+OK", "STAT", "UIDL|SASL SCRAM-SHA-256")}
+WEAK, STRONG = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
+SERVERS = {"imap": (ImapServer, "AUTHENTICATE", TAGGED_OK, "SELECT"),
+           "pop3": (Pop3Server, "AUTH", "+OK", "STAT")}
 MAIL = [b"Subject: a\r\n\r\na\r\n"]
+
+
+def offer(protocol, *mechanisms):
+    if protocol == "pop3":
+        return "UIDL|SASL " + " ".join(mechanisms)
+    return "IMAP4rev1 SASL-IR LOGINDISABLED UIDPLUS " + " ".join(
+        "AUTH=" + one for one in mechanisms)
 
 
 def by_key(key, text):
@@ -57,9 +65,10 @@ class Scram(Action):
 
 @case(each=["imap", "pop3"])
 def hostile_replay_of_a_login_by_scram(lab, home, protocol):
-    kind, step, ok, opened, offers = SERVERS[protocol]
+    kind, step, ok, opened = SERVERS[protocol]
     name, notes = os.path.basename(home.path), []
-    with kind(lab.certificates, MAIL, {step: [Scram(notes), ok]}, offers=offers) as server:
+    with kind(lab.certificates, MAIL, {step: [Scram(notes), ok]},
+              offers=offer(protocol, WEAK)) as server:
         home.configure({"box": home.account(name, protocol, port=server.port, timeout="3s")})
         home.poll("-v")
         assert opened in server.commands
@@ -74,3 +83,24 @@ def hostile_replay_of_a_login_by_scram(lab, home, protocol):
     assert len(notes) == 3 and len(set(nonces)) == 3, nonces
     assert all(len(nonce) >= 18 for nonce in nonces), nonces
     assert ",p=" not in notes[1]["proof"], "the password was used on a nonce of old"
+
+
+@case(each=["imap", "pop3"])
+def hostile_offer_without_channel_binding(lab, home, protocol):
+    """What gives away who stands between is taken out of the offer."""
+    kind, step, ok, opened = SERVERS[protocol]
+    name = os.path.basename(home.path)
+    with kind(lab.certificates, MAIL, {step: [Scram([]), ok]},
+              offers=offer(protocol, STRONG, WEAK)) as server:
+        account = home.account(name, protocol, port=server.port, timeout="3s")
+        home.configure({"box": account})
+        assert "by %s\n" % STRONG in home.poll("-v").err
+        server.offers = offer(protocol, WEAK)
+        result = home.poll()
+        assert "logged in by %s, and last time by %s" % (WEAK, STRONG) in result.err, result
+        assert "last time" not in home.poll().err, "it is said once"
+        server.commands.clear()
+        home.configure({"box": {**account, "auth": STRONG.lower()}})
+        result = home.run("-v", "poll", "box", timeout=20)
+        assert result.code == 77 and "does not offer %s" % STRONG in result.err, result
+        assert not {step, opened} & set(server.commands), server.commands
