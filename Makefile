@@ -239,7 +239,8 @@ asan ubsan: $(BUILD)/deps-build
 # Of all tests together, or of those that ONLY names: make coverage ONLY="units dialogs". Whoever runs
 # them writes beside the objects which lines were reached.
 coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
-	@$(sub) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage check-build
+	@$(sub) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage \
+	    CPPFLAGS="-include tests/counted_exit.h" check-build
 	@find $(BUILD)/coverage -name '*.gcda' -delete
 	@chmod -R a+rwX $(BUILD)/coverage
 	@MAILHAUL_BUILD=$(BUILD)/coverage $(PYTHON) tests/check.py \
