@@ -245,7 +245,7 @@ coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 	@chmod -R a+rwX $(BUILD)/coverage
 	@MAILHAUL_BUILD=$(BUILD)/coverage $(PYTHON) tests/check.py \
 	    $(or $(ONLY),units dialogs fuzz e2e fault); \
-	gcovr -r . -f src/ --sort-percentage $(BUILD)/coverage
+	gcovr -r . -f src/ --sort-percentage $(BUILD)/coverage/obj
 
 # ---- tidiness ------------------------------------------------------------------------------------
 
