@@ -46,13 +46,13 @@ struct collect {
 	bool renumbered;	  /* in this visit */
 
 	struct buf taken;     /* POP3: keys of this visit's letters, each with its NUL */
-	bool in_doubt;	      /* they may belong to others of them */
 	struct buf removed;   /* keys the server said it removed, each with its NUL */
 	uint64_t unconfirmed; /* POP3: so many of them */
 	uint64_t doubted; /* IMAP: removable, if it turns out that all of them are removed; else 0
 			   */
 	bool looking;	  /* for what vanished */
 	bool looked;
+	bool in_doubt; /* what was taken may belong to others of them */
 };
 
 /* ---- collect.c ---- */

@@ -216,7 +216,7 @@ START_TEST(no_descriptors_for_its_pipes)
 
 	how.input_fd = _i % 2 ? file_of(10) : -1;
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &few), 0);
-	few.rlim_cur = (rlim_t)(dup(STDIN_FILENO) + _i);
+	few.rlim_cur = (rlim_t)dup(STDIN_FILENO) + (rlim_t)_i;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	end = run(&how);
 	ck_assert(!end->started);

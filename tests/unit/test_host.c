@@ -74,7 +74,7 @@ START_TEST(lengths)
 
 	for (size_t label = 63; label <= 64; label++) {
 		memset(name, 'a', label);
-		strcpy(name + label, ".org");
+		memcpy(name + label, ".org", sizeof ".org");
 		good = host_ascii(name, &err);
 		ck_assert_int_eq(good != NULL, label == 63);
 		free(good);
