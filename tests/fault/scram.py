@@ -5,11 +5,12 @@ import hashlib
 import hmac
 import os
 
-from actions import Action
+from actions import HONEST, Action, Echo
 from bad import TAGGED_OK
 from lab import SECRET
 from runner import case
 from server import ImapServer, Pop3Server
+from shown import base64_of, check_unseen
 
 SALT = base64.b64encode(b"pepper").decode()
 WEAK, STRONG = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
@@ -104,3 +105,23 @@ def hostile_offer_without_channel_binding(lab, home, protocol):
         result = home.run("-v", "poll", "box", timeout=20)
         assert result.code == 77 and "does not offer %s" % STRONG in result.err, result
         assert not {step, opened} & set(server.commands), server.commands
+
+
+@case(each=["imap", "pop3"])
+def hostile_echo_of_a_proof_is_cut(lab, home, protocol):
+    """With the proof, and what stands beside it, the password can be guessed."""
+    kind, step, ok, opened = SERVERS[protocol]
+    name, notes = os.path.basename(home.path), []
+    later = [Echo("* OK [ALERT] "), HONEST] if protocol == "imap" else [Echo("+OK 1 30 ")]
+    with kind(lab.certificates, MAIL, {step: [Scram(notes), ok], opened: later},
+              offers=offer(protocol, WEAK)) as server:
+        home.configure({"box": home.account(name, protocol, port=server.port, timeout="3s")})
+        results = []
+        for command in (("-vv", "--trace", "poll"), ("-v", "--json", "poll"), ("-vv", "test"),
+                        ("status",)):
+            server.secret.clear()  # each time its own proof is repeated
+            results.append((command, home.run(*command, timeout=20)))
+        assert opened in server.commands
+    assert "<cut>" in results[0][1].err, results[0]
+    for proof in (said["proof"].partition(",p=")[2].encode() for said in notes):
+        check_unseen(home, [proof, *base64_of(proof)], results)
