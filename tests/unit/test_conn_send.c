@@ -161,6 +161,33 @@ START_TEST(what_waits_to_be_sent_keeps_its_order)
 }
 END_TEST
 
+static void serve_two_words(int fd)
+{
+	say(fd, "one ");
+	usleep(200000);
+	say(fd, "two");
+}
+
+static void take_long(enum conn_what what)
+{
+	if (what == CONN_READABLE && us.got.len == 4)
+		usleep(500000);
+}
+
+START_TEST(an_owner_who_takes_long_is_no_silence)
+{
+	struct conn_params params;
+
+	peer_open(serve_two_words);
+	params = usual();
+	params.silence_ms = 400;
+	us.hook = take_long;
+	run(&params);
+	ck_assert_str_eq(buf_string(&us.got), "one two");
+	ck_assert_str_eq(us.events, "ORE");
+}
+END_TEST
+
 /* ---- what an owner may do -------------------------------------------------------------------- */
 
 static void serve_listening(int fd)
@@ -310,6 +337,7 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, a_peer_that_vanishes_while_we_send);
 	tcase_add_test(tests, writing_to_a_peer_that_is_gone_fails_once);
 	tcase_add_test(tests, a_peer_that_takes_is_not_silent);
+	tcase_add_test(tests, an_owner_who_takes_long_is_no_silence);
 	tcase_add_test(tests, what_waits_to_be_sent_keeps_its_order);
 	tcase_add_test(tests, no_secret_leaves_in_clear_behind_another);
 	tcase_add_test(tests, it_may_be_freed_when_it_opens);

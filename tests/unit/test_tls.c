@@ -129,6 +129,10 @@ static const struct attempt attempts[] = {
 
     {"wildcard of two levels", {.dns = "*.test"}, .name = "x.mail.test", .refused = "*.test"},
     {"wrong name", {.dns = "a.test,b.test"}, .name = "mail.test", .refused = "a.test, b.test"},
+    {"many wrong names",
+     {.dns = "a.test,b.test,c.test,d.test,e.test,f.test,g.test,h.test"},
+     .name = "mail.test",
+     .refused = "e.test, f.test and more"},
     {"CN only", {.cn = "mail.test"}, .name = "mail.test", .refused = "common name does not count"},
     {"CN right, name wrong",
      {.dns = "a.test", .cn = "mail.test"},
