@@ -441,6 +441,20 @@ static void put_pem(const char *path, const struct lab_cert *cert, bool crt, boo
 	ck_assert_int_eq(chmod(path, mode), 0);
 }
 
+static void put_locked_key(const char *path, const struct lab_cert *cert)
+{
+	FILE *file = fopen(path, "w");
+	gnutls_datum_t pem;
+
+	ck_assert_ptr_nonnull(file);
+	lab_ok(gnutls_x509_privkey_export2_pkcs8(cert->key, GNUTLS_X509_FMT_PEM, "passphrase",
+						 GNUTLS_PKCS_PBES2_AES_256, &pem));
+	ck_assert_uint_eq(fwrite(pem.data, 1, pem.size, file), pem.size);
+	gnutls_free(pem.data);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
 /* Did the server that asks for a certificate get ours? */
 static bool shown(struct tls_trust *identity, bool ask, gnutls_x509_crt_t authority)
 {
@@ -546,6 +560,8 @@ START_TEST(certificates_that_cannot_be_ours)
 	refuse_identity("/nonexistent/c.pem", key, "client_cert /nonexistent/c.pem: No such file");
 	refuse_identity(crt, "/nonexistent/k.pem", "client_key /nonexistent/k.pem: No such file");
 	refuse_identity(crt, "/tmp", "not a regular file");
+	put_locked_key(key, &ours);
+	refuse_identity(crt, key, "locked by a passphrase");
 	put_pem(key, &ours, false, true, 0640);
 	refuse_identity(crt, key, "chmod 600");
 	put_pem(crt, &ours, true, true, 0644);
