@@ -53,12 +53,14 @@ static void write_on(enum conn_what what)
 {
 	if (what == CONN_OPEN) {
 		conn_pause(us.conn, true);
+		write_text("go\r\n", false);
 		loop_defer(loop, write_to_the_dead, NULL);
 	}
 }
 
 static void serve_none(int fd)
 {
+	hear_line(fd);
 	reset(fd);
 }
 
@@ -82,7 +84,7 @@ static void serve_slowly(int fd)
 
 	while (got < MANY && (n = read(fd, piece, sizeof piece)) > 0) {
 		got += (size_t)n;
-		usleep(50000);
+		usleep(100000);
 	}
 	say(fd, got == MANY ? "all\r\n" : "not all\r\n");
 }
@@ -100,12 +102,12 @@ START_TEST(a_peer_that_takes_is_not_silent)
 
 	peer_open(serve_slowly);
 	params = usual();
-	params.silence_ms = 400;
+	params.silence_ms = 1000;
 	us.hook = flood;
 	run(&params);
 	ck_assert_str_eq(us.events, "ORE");
 	ck_assert_str_eq(buf_string(&us.got), "all\r\n");
-	expect_time(begin, 800, 60000);
+	expect_time(begin, 1500, 60000);
 }
 END_TEST
 
@@ -171,7 +173,7 @@ static void serve_two_words(int fd)
 static void take_long(enum conn_what what)
 {
 	if (what == CONN_READABLE && us.got.len == 4)
-		usleep(500000);
+		usleep(2000000);
 }
 
 START_TEST(an_owner_who_takes_long_is_no_silence)
@@ -180,7 +182,7 @@ START_TEST(an_owner_who_takes_long_is_no_silence)
 
 	peer_open(serve_two_words);
 	params = usual();
-	params.silence_ms = 400;
+	params.silence_ms = 1500;
 	us.hook = take_long;
 	run(&params);
 	ck_assert_str_eq(buf_string(&us.got), "one two");
