@@ -49,6 +49,7 @@ static const struct state_row {
 		  .answer = pop3_on_top},
     [POP3_DELE] = {.name = "the answer to DELE", .answer = pop3_on_dele},
     [POP3_QUIT] = {.name = "the answer to QUIT", .answer = pop3_on_quit},
+    [POP3_NOOP] = {.name = "the answer to NOOP"},
     [POP3_TLS] = {.name = "the start of TLS", .mark = pop3_mark_tls},
     [POP3_CHALLENGE] = {.name = "our answer to a challenge", .mark = pop3_mark_challenge},
     [POP3_UNFIT] = {.name = "nothing", .mark = pop3_mark_unfit},
@@ -232,11 +233,10 @@ void pop3_tell_refusal(struct pop3 *p, struct source_event *ev)
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
-/* The answers to RETR do not say of which message they are: one too many moves all behind it, and
- * its first line may have passed for the answer to DELE. */
+/* The answers to RETR do not say of which message they are: one too many moves all behind it. */
 static void look_whether_astray(struct pop3 *p)
 {
-	p->source.astray = p->gave && (!p->count || p->ring[p->first].state == POP3_DELE);
+	p->source.astray = p->gave && (!p->count || p->ring[p->first].state == POP3_NOOP);
 }
 
 /* Nothing is outstanding: what the server says now is its farewell, or nonsense. */

@@ -185,7 +185,11 @@ def strays(name, answers, code=76, words=DOUBTED, **more):
 
 POP3 = BOTH + [
     strays("answered twice", {"body 3": TWICE}),
-    strays("answered twice, and mail stays", {"body 3": TWICE}, keys={"keep": True}),
+    strays("answered twice, and mail stays", {"body 3": TWICE}, keys={"keep": True}, never=()),
+    strays("answered twice, and the last of it comes late", {"body 3": TWICE, "body 5": [
+        Pause(1), HONEST]}, keys={"keep": True}, never=()),
+    strays("the last answered again behind all, and mail stays", {"body 5": [
+        HONEST, Pause(1), HONEST]}, keys={"keep": True}, never=()),
     strays("the first answered twice", {"body 1": TWICE}),
     strays("the last answered twice", {"body 5": TWICE}),
     strays("each answered twice", {"body %d" % n: TWICE for n in range(1, 6)}),
