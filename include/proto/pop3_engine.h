@@ -35,6 +35,7 @@ enum pop3_state {
 	POP3_TOP,
 	POP3_DELE,
 	POP3_QUIT,
+	POP3_NOOP,
 	POP3_TLS,	/* until the driver says that TLS runs */
 	POP3_CHALLENGE, /* until the driver answers it; then POP3_AUTH again */
 	POP3_UNFIT,	/* a login that cannot be sent: DONE, refused */
@@ -90,6 +91,8 @@ struct pop3 {
 	struct pop3_list list;
 	size_t reported; /* of list */
 	struct pop3_body body;
+	bool gave;	 /* a whole message came */
+	unsigned proofs; /* NOOPs behind the last of them */
 
 	struct pop3_verb *verbs; /* not yet sent, or not all of them */
 	struct pop3_verb **last;

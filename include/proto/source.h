@@ -162,6 +162,10 @@ struct buf *source_trace(struct source *source);
 /* After SOURCE_FAILED. Kinds: ERR_TLS (the wall), ERR_PROTOCOL, ERR_TEMPORARY (closed, BYE). */
 const struct err *source_err(const struct source *source);
 
+/* After SOURCE_FAILED. The server answered more often than it was asked, after it gave messages
+ * whose answers do not name them (POP3): any of this session may have come under another's key. */
+bool source_astray(const struct source *source);
+
 /* What the engine waits for, for time-outs: "the answer to STARTTLS". Never NULL. */
 const char *source_waiting_for(const struct source *source);
 

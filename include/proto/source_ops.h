@@ -55,6 +55,7 @@ struct source {
 	bool eof;
 	bool out_secret;
 	bool failed; /* and has said so */
+	bool astray; /* see source_astray() */
 };
 
 /* The engine fails: the returned err is for it to fill, and next() shall say so. It is made once.

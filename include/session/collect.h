@@ -110,6 +110,10 @@ void collect_abort(struct collect *collect);
 /* True when nothing is under way any more. */
 bool collect_idle(const struct collect *collect);
 
+/* Which message of this visit came under which key is not known (source_astray()): the last batch
+ * forgets those that were taken, so that they are fetched again. */
+void collect_doubt(struct collect *collect);
+
 /* The end of the session was confirmed: POP3's removals count. */
 void collect_confirm(struct collect *collect);
 

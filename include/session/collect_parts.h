@@ -45,12 +45,14 @@ struct collect {
 	struct recognise *before; /* known under another numbering; NULL if nothing is */
 	bool renumbered;	  /* in this visit */
 
+	struct buf taken;     /* POP3: keys of this visit's letters, each with its NUL */
 	struct buf removed;   /* keys the server said it removed, each with its NUL */
 	uint64_t unconfirmed; /* POP3: so many of them */
 	uint64_t doubted; /* IMAP: removable, if it turns out that all of them are removed; else 0
 			   */
 	bool looking;	  /* for what vanished */
 	bool looked;
+	bool in_doubt; /* what was taken may belong to others of them */
 };
 
 /* ---- collect.c ---- */
@@ -119,6 +121,9 @@ void collect_removal_known(struct collect *collect, struct source *source, bool 
 /* All is removed that may be: looks for what vanished, if it is time to. COLLECT_BUSY, or
  * COLLECT_DONE. */
 void collect_after_removal(struct collect *collect, struct source *source);
+
+/* After collect_doubt(): the open batch forgets what was taken. */
+void collect_forget_doubted(struct collect *collect);
 
 /* The mailbox's own end, in the last batch: what is gone under older numberings, begun, checked. */
 void collect_conclude(struct collect *collect);

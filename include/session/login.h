@@ -78,4 +78,7 @@ bool login_accepted(struct login *login, struct err *err);
 const char *login_mechanism(const struct login *login);
 const char *login_passed_over(const struct login *login);
 
+/* True for a mechanism that binds the login to the connection's encryption (-PLUS). */
+bool login_binds(const char *mechanism);
+
 #endif

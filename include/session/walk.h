@@ -67,6 +67,9 @@ void walk_abort(struct walk *walk);
 /* True when nothing is under way any more. Frees what is over. */
 bool walk_idle(struct walk *walk);
 
+/* The server's answers cannot be told apart: see collect_doubt(). */
+void walk_doubt(struct walk *walk);
+
 /* The server confirmed the end of the session: see collect_confirm(). */
 void walk_confirm(struct walk *walk);
 

@@ -22,7 +22,8 @@ struct veil;
 enum { VEIL_LEAST = 4 };
 void veil_hide(struct veil **veil, const char *secret);
 
-/* Hides a SASL response: as it is, in base64, and the digest behind its last space (CRAM-MD5). */
+/* Hides a SASL response: as it is, in base64; and, for they can help to guess a password, the
+ * digest behind its last space (CRAM-MD5), the proof behind its last ",p=" (SCRAM, RFC 5802). */
 void veil_hide_response(struct veil **veil, const char *base64);
 
 /* Forgets and wipes what *veil hid, and clears it. */

@@ -483,6 +483,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *piece)
 	alive = got < 0 ? end_stream(conn, (int)got) : take(conn, piece->base, (size_t)got);
 	if (!alive)
 		return;
+	/* The time that its owner took for it is no silence of the peer's. */
+	uv_update_time(loop_uv(conn->loop));
+	conn->active = uv_now(loop_uv(conn->loop));
 	settle(conn);
 	if (got < CONN_SPARE_MAX)
 		give_back(conn);

@@ -49,6 +49,7 @@ static const struct state_row {
 		  .answer = pop3_on_top},
     [POP3_DELE] = {.name = "the answer to DELE", .answer = pop3_on_dele},
     [POP3_QUIT] = {.name = "the answer to QUIT", .answer = pop3_on_quit},
+    [POP3_NOOP] = {.name = "the answer to NOOP"},
     [POP3_TLS] = {.name = "the start of TLS", .mark = pop3_mark_tls},
     [POP3_CHALLENGE] = {.name = "our answer to a challenge", .mark = pop3_mark_challenge},
     [POP3_UNFIT] = {.name = "nothing", .mark = pop3_mark_unfit},
@@ -232,6 +233,12 @@ void pop3_tell_refusal(struct pop3 *p, struct source_event *ev)
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
+/* The answers to RETR do not say of which message they are: one too many moves all behind it. */
+static void look_whether_astray(struct pop3 *p)
+{
+	p->source.astray = p->gave && (!p->count || p->ring[p->first].state == POP3_NOOP);
+}
+
 /* Nothing is outstanding: what the server says now is its farewell, or nonsense. */
 static enum source_what idle(struct pop3 *p)
 {
@@ -245,8 +252,10 @@ static enum source_what idle(struct pop3 *p)
 	if (!take_line(p, &line, &len, &what))
 		return what == SOURCE_NEED_BYTES && !p->verbs ? SOURCE_NEED_VERB : what;
 	trace_line(p, line, len);
-	if (pop3_parse_status(line, len, &text) != POP3_ERR)
+	if (pop3_parse_status(line, len, &text) != POP3_ERR) {
+		look_whether_astray(p);
 		return pop3_broke(p, "a line that answers nothing", line, len);
+	}
 	keep_text(p, line + text, len - text);
 	return pop3_failed(p, ERR_TEMPORARY, "server ended the session");
 }
@@ -265,8 +274,10 @@ static enum source_what answer(struct pop3 *p, struct source_event *ev)
 		return what;
 	trace_line(p, line, len);
 	status = pop3_parse_status(line, len, &text);
-	if (status == POP3_NONSENSE || (status == POP3_MORE && sent.state != POP3_AUTH))
+	if (status == POP3_NONSENSE || (status == POP3_MORE && sent.state != POP3_AUTH)) {
+		look_whether_astray(p);
 		return pop3_broke(p, "a line that is no answer", line, len);
+	}
 	keep_text(p, line + text, len - text);
 	if (status == POP3_MORE)
 		return pop3_on_challenge(p, ev);

@@ -6,8 +6,8 @@
  * follows; list asks UIDL if that was not done, and LIST if sizes are wanted. So select and list
  * queued together take one flight. RETR, TOP and DELE go out by windows, across verbs, and the
  * window is filled again while half of it is outstanding, so that it never runs dry. QUIT is a
- * commit: it waits until all else is answered. Without PIPELINING each command waits for the answer
- * before.
+ * commit: it waits until all else is answered, but for the NOOPs that prove what came. Without
+ * PIPELINING each command waits for the answer before.
  */
 #include "proto/pop3_engine.h"
 #include "util/mem.h"
@@ -18,7 +18,8 @@
 
 enum {
 	WINDOW = 512, /* commands outstanding; some 6 KB, less than any TCP window */
-	STEP_MAX = 2  /* what one step of a verb may add to the ring */
+	STEP_MAX = 3, /* what one step of a verb may add to the ring */
+	PROOFS = 2
 };
 
 static void tell_message(struct pop3 *p, uint32_t number, struct source_event *ev)
@@ -201,6 +202,8 @@ static enum source_what body_end(struct pop3 *p, struct source_event *ev)
 	pop3_pop(p);
 	tell_message(p, number, ev);
 	ev->octets = p->body.octets;
+	p->gave = true;
+	p->proofs = 0;
 	if (p->body.octets)
 		return SOURCE_END;
 	ev->text = "server sent an empty message";
@@ -312,6 +315,19 @@ static bool step_never(struct pop3 *p, struct pop3_verb *verb)
 	return true;
 }
 
+/*
+ * Before anything follows from the messages that came: was there an answer too many? Its first line
+ * passes for an answer to what is said next, its second for none. So NOOP is said twice.
+ */
+static bool prove(struct pop3 *p)
+{
+	if (!p->gave || p->proofs == PROOFS)
+		return false;
+	p->proofs++;
+	pop3_say(p, POP3_NOOP, "NOOP", 0);
+	return true;
+}
+
 /* One message of a set, or the DONE behind the last. */
 static bool step_set(struct pop3 *p, struct pop3_verb *verb)
 {
@@ -319,6 +335,8 @@ static bool step_set(struct pop3 *p, struct pop3_verb *verb)
 
 	if (verb->kind == SOURCE_VERB_HEADERS && !p->capa.top)
 		return step_never(p, verb);
+	if (verb->kind == SOURCE_VERB_REMOVE && !verb->at && prove(p))
+		return false;
 	if (verb->at == verb->count) {
 		pop3_push(p, POP3_DONE, verb->kind);
 		return true;
@@ -334,6 +352,9 @@ static bool step_set(struct pop3 *p, struct pop3_verb *verb)
 static bool step_finish(struct pop3 *p, struct pop3_verb *verb)
 {
 	(void)verb;
+	while (prove(p))
+		if (!p->capa.pipelining)
+			return false;
 	pop3_say(p, POP3_QUIT, "QUIT", 0);
 	return true;
 }

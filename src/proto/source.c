@@ -65,6 +65,11 @@ const struct err *source_err(const struct source *source)
 	return source->err ? source->err : &none;
 }
 
+bool source_astray(const struct source *source)
+{
+	return source->astray;
+}
+
 const char *source_waiting_for(const struct source *source)
 {
 	return source->ops->waiting_for(source);

@@ -283,6 +283,7 @@ void collect_free(struct collect **collect_p)
 	plan_free(&collect->plan);
 	recognise_free(&collect->before);
 	header_scan_free(&collect->header);
+	buf_free(&collect->taken);
 	buf_free(&collect->removed);
 	free(collect);
 	*collect_p = NULL;
@@ -353,6 +354,7 @@ struct batch *collect_last_batch(struct collect *collect, bool removals_confirme
 		for (; key < end; key += strlen(key) + 1)
 			batch_mark(collect_batch(collect), collect->validity, key, STATE_REMOVED);
 	}
+	collect_forget_doubted(collect);
 	if (collect->plan && !collect->params.look_only) {
 		if (plan_next(collect->plan) != collect->params.mailbox.next ||
 		    collect->validity != collect->params.mailbox.validity)
@@ -520,6 +522,8 @@ static bool take(struct collect *collect, const struct source_event *ev)
 	row.taken = row.changed = time(NULL);
 	batch_take(collect_batch(collect), &letter, ev->number, &row, now);
 	plan_settle(collect->plan, ev->number, PLAN_COMING);
+	if (collect->params.keys_return)
+		buf_append(&collect->taken, ev->key, strlen(ev->key) + 1);
 	collect->counts.fetched++;
 	collect->params.on_progress(collect->params.ctx);
 	if (batch_full(collect->batch, now))

@@ -1,5 +1,6 @@
 /*
- * collect_retain: removing what is due, looking for what vanished, forgetting.
+ * collect_retain: removing what is due, looking for what vanished, forgetting: also what was taken
+ * under a key that may not be its own.
  *
  * What is due is known from the state alone (IMAP), or from the listing that POP3 needs anyway.
  * What vanished from a POP3 server the listing tells, which is compared with the rows once a day.
@@ -250,6 +251,31 @@ void collect_after_removal(struct collect *collect, struct source *source)
 		    source, &(struct source_set){.numbers = numbers.all, .count = numbers.count});
 	}
 	free(numbers.all);
+}
+
+/* ---- what is in doubt ---- */
+
+void collect_doubt(struct collect *collect)
+{
+	struct err err;
+
+	collect->in_doubt = collect->taken.len != 0;
+	if (!collect->in_doubt)
+		return;
+	err_set(&err, ERR_PROTOCOL,
+		"the server gave more answers than it was asked for, so which of them belongs to "
+		"which message is not known; what was fetched now is fetched again next time, and "
+		"nothing is removed");
+	collect_problem(collect, &err);
+}
+
+void collect_forget_doubted(struct collect *collect)
+{
+	const char *key = buf_string(&collect->taken);
+	const char *end = key + collect->taken.len;
+
+	for (; collect->in_doubt && key < end; key += strlen(key) + 1)
+		batch_forget(collect_batch(collect), collect->validity, key);
 }
 
 /* ---- the end ---- */

@@ -264,7 +264,7 @@ static bool is_scram(const char *mechanism)
 	return str_begins(mechanism, strlen(mechanism), SCRAM);
 }
 
-static bool is_plus(const char *mechanism)
+bool login_binds(const char *mechanism)
 {
 	size_t len = strlen(mechanism);
 
@@ -276,7 +276,7 @@ static bool is_plus(const char *mechanism)
 static bool passes_over(const struct login *login, const char *mechanism)
 {
 	return is_scram(login->passed_over) && is_scram(mechanism) &&
-	       (is_plus(mechanism) || !is_plus(login->passed_over));
+	       (login_binds(mechanism) || !login_binds(login->passed_over));
 }
 
 static bool is_oauth(const char *mechanism)
@@ -317,7 +317,7 @@ static const char *choose(const struct login *login)
 		const char *mechanism = preference[i].mechanism;
 
 		if (!offers(login, mechanism) || !has(login, preference[i].way) ||
-		    (is_plus(mechanism) && !login->binding.len))
+		    (login_binds(mechanism) && !login->binding.len))
 			continue;
 		if (!passes_over(login, mechanism))
 			return mechanism;
@@ -398,7 +398,7 @@ static const char *instead(const struct login *login)
 
 	if (!str_same(login->params.auth, "AUTO") || !is_scram(login->mechanism))
 		return NULL;
-	if (is_plus(login->mechanism)) {
+	if (login_binds(login->mechanism)) {
 		snprintf(bare, sizeof bare, "%.*s", (int)(strlen(login->mechanism) - strlen(PLUS)),
 			 login->mechanism);
 		for (size_t i = 0; i < sizeof preference / sizeof *preference; i++)

@@ -18,6 +18,7 @@
 #include "util/crash.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/str.h"
 #include "util/veil.h"
 
 #include <stdlib.h>
@@ -337,6 +338,21 @@ static void logged_in(struct session *session, const char *mechanism, const char
 		   session->report.capabilities);
 }
 
+/* Whoever stands between, with a certificate that is believed, would take out of the offer what
+ * gives him away. */
+static void look_whether_bound(const struct session *session, const char *mechanism)
+{
+	const char *before = session->before.mechanism;
+
+	if (str_same(session->params.auth, "AUTO") && login_binds(before) &&
+	    !login_binds(mechanism) && !*login_passed_over(session->login))
+		log_warning(
+		    "%s: logged in by %s, and last time by %s, which the server does not "
+		    "offer now. Somebody on the way may have taken it out of the offer; name "
+		    "it in the account's auth if it is not to be done without",
+		    session->params.account, mechanism, before);
+}
+
 static void on_ready(struct session *session, const struct source_event *ev)
 {
 	struct err err;
@@ -346,6 +362,7 @@ static void on_ready(struct session *session, const struct source_event *ev)
 		fail(session, &err);
 		return;
 	}
+	look_whether_bound(session, login_mechanism(session->login));
 	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
 		 login_mechanism(session->login));
 	logged_in(session, login_mechanism(session->login), ev->capabilities);
@@ -453,6 +470,8 @@ static void pump(struct session *session)
 	if (session->at != SESSION_TALKING)
 		return;
 	if (what == SOURCE_FAILED && !held) {
+		if (source_astray(session->source))
+			walk_doubt(session->walk);
 		lose(session, source_err(session->source));
 		return;
 	}

@@ -97,6 +97,13 @@ void walk_abort(struct walk *walk)
 			collect_abort(walk->boxes[i]->collect);
 }
 
+void walk_doubt(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->count; i++)
+		if (walk->boxes[i]->collect)
+			collect_doubt(walk->boxes[i]->collect);
+}
+
 void walk_confirm(struct walk *walk)
 {
 	for (size_t i = 0; i < walk->count; i++)

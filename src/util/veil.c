@@ -153,18 +153,31 @@ static void decode(struct buf *out, const char *base64)
 	}
 }
 
+/* What stands behind the last of these words. */
+static void add_behind(struct veil *veil, const struct buf *plain, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t at = plain->len; at-- > 0;) {
+		size_t rest = plain->len - at;
+
+		if (rest < len || memcmp(plain->data + at, word, len) != 0)
+			continue;
+		if (rest - len >= DIGEST_LEAST)
+			add(veil, (const char *)plain->data + at + len, rest - len, true);
+		return;
+	}
+}
+
 void veil_hide_response(struct veil **veil, const char *base64)
 {
 	struct buf plain = {0};
-	const unsigned char *space;
 
 	decode(&plain, base64);
-	space = plain.len ? memrchr(plain.data, ' ', plain.len) : NULL;
 	pthread_mutex_lock(&lock);
 	add(have(veil), base64, strcspn(base64, "="), true);
-	if (space && plain.len - (size_t)(space + 1 - plain.data) >= DIGEST_LEAST)
-		add(*veil, (const char *)space + 1, plain.len - (size_t)(space + 1 - plain.data),
-		    false);
+	add_behind(*veil, &plain, " ");
+	add_behind(*veil, &plain, ",p=");
 	pthread_mutex_unlock(&lock);
 	buf_wipe(&plain);
 }

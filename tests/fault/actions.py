@@ -67,8 +67,18 @@ class Deaf(Action):
     def do(self, wire, fill):
         poll = select.poll()
         poll.register(wire.socket, select.POLLRDHUP)
+        if not poll.poll(1000) and self._is_full(wire.socket.getpeername()):
+            wire.server.commands.append("a window of zero")
         poll.poll(120_000)
         raise Ended
+
+    @staticmethod
+    def _is_full(peer):
+        """The client has sent what our system does not take (proc(5): tx_queue)."""
+        end = "%s:%04X" % (socket.inet_aton(peer[0])[::-1].hex().upper(), peer[1])
+        with open("/proc/net/tcp") as file:
+            rows = [line.split() for line in file]
+        return any(row[1] == end and int(row[4].partition(":")[0], 16) for row in rows)
 
 
 class Dribble(Action):
@@ -200,13 +210,14 @@ class Scram(Action):
 
 
 class Handshake(Action):
-    """certificate: a name of the laboratory's; version: the newest that is offered."""
+    """certificate and dh: names of the laboratory's; version: the newest that is offered."""
 
-    def __init__(self, certificate="good", version=None, ciphers=None):
+    def __init__(self, certificate="good", version=None, ciphers=None, dh=None):
         self.certificate, self.version, self.ciphers = certificate, version, ciphers
+        self.dh = dh
 
     def do(self, wire, fill):
-        wire.encrypt(self.certificate, self.version, self.ciphers)
+        wire.encrypt(self.certificate, self.version, self.ciphers, self.dh)
 
 
 class Openssl(Action):

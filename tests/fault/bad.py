@@ -13,11 +13,14 @@ class Bad:
     for those of a certificate.
 
     never: steps that must not be reached; unsent: the password may not even leave encrypted;
-    unsaid: octets that may not leave encrypted; hidden: words that must not be shown or stored."""
+    unsaid: octets that may not leave encrypted; hidden: words that must not be shown or stored.
+
+    twice: messages may come twice, since lost would be worse; seen: what the server must have seen;
+    room: octets that its system takes in before it reads them."""
 
     def __init__(self, name, answers, code, words=(), arrives=NONE, keys=None, tls=None,
                  implicit=False, again=True, within=20, offers=None, mail=None, never=(),
-                 unsent=False, unsaid=(), hidden=()):
+                 unsent=False, unsaid=(), hidden=(), twice=False, seen=(), room=None):
         self.name, self.answers = name, answers
         self.arrives = None if arrives is None else frozenset(arrives)
         self.code = code if isinstance(code, tuple) else (code,)
@@ -26,6 +29,7 @@ class Bad:
         self.implicit, self.again, self.within = implicit, again, within
         self.offers, self.mail, self.never = offers, mail, never
         self.unsent, self.unsaid, self.hidden = unsent, unsaid, hidden
+        self.twice, self.seen, self.room = twice, seen, room
 
 
 def body(octets, announced=None, before=b"", after=b")\r\n"):

@@ -5,9 +5,28 @@ from bad import ALL, CLOSED, TAGGED_OK, Bad
 REFUSED = (76, 77)
 
 
-def logins(step, ok, no, offer, opened):
+TOKEN = {"password": None, "token_command": ["/bin/echo", "t0ken"]}
+ERROR = Ask(b'{"status":"401","schemes":"bearer","scope":"mail"}')
+
+
+def tokens(mechanism, asked, step, ok, no, offer, opened):
+    """asked: what comes before the token is sent."""
+    def refused(name, actions, code=REFUSED, words=()):
+        return Bad("%s: %s" % (mechanism, name), {step: asked + actions}, code, words, keys=TOKEN,
+                   offers=offer(mechanism), never=opened, again=False)
+
+    return [refused("an error, and NO", [ERROR, no], 77, "401"),
+            refused("an error, and OK", [ERROR, ok]),
+            refused("an error, and FIN", [ERROR, Hangup()], (75, 76, 77)),
+            refused("an error, and silence", [ERROR, Stall()], (75, 76, 77)),
+            refused("errors without end", [ERROR] * 50 + [ok]),
+            refused("an error that is no base64", [Ask(b"{!}", encode=False), ok]),
+            refused("an error of 60 kB", [Ask(b"{" + b"x" * 45_000), no])]
+
+
+def logins(step, ok, no, offer, opened, asked):
     """What holds in both protocols. step: of the login; offer: makes the capabilities; opened: the
-    steps that only one who is logged in reaches."""
+    steps that only one who is logged in reaches; asked: what asks for the token of XOAUTH2."""
     scram, both = offer("SCRAM-SHA-256"), offer("SCRAM-SHA-256", "PLAIN", "LOGIN")
 
     def lie(name, actions, words=(), offers=both, code=77, **more):
@@ -74,6 +93,8 @@ def logins(step, ok, no, offer, opened):
             never=opened),
         Bad("nothing that is known", {}, 77, "nothing secret was sent", again=False, unsent=True,
             offers=offer("GSSAPI", "X-PASSWORD-PLEASE"), keys={"auth": "auto"}, never=opened),
+        *tokens("OAUTHBEARER", [], step, ok, no, offer, opened),
+        *tokens("XOAUTH2", asked, step, ok, no, offer, opened),
         Bad("login: neither yes nor no", {step: [b"perhaps\r\n", Stall()]}, 76, never=opened,
             offers=scram),
         Bad("login: FIN", {step: [Hangup()]}, CLOSED, "closed", never=opened),
@@ -93,7 +114,7 @@ def pop3(*mechanisms):
 
 NO = "{tag} NO [AUTHENTICATIONFAILED] no"
 
-IMAP = logins("AUTHENTICATE", TAGGED_OK, NO, imap, ("SELECT", "LIST")) + [
+IMAP = logins("AUTHENTICATE", TAGGED_OK, NO, imap, ("SELECT", "LIST"), []) + [
     Bad("LOGINDISABLED inside, and a mechanism", {}, 0, arrives=ALL, offers=imap("PLAIN"),
         never=("LOGIN",)),
     Bad("LOGINDISABLED inside, and the LOGIN command is named", {}, 77, "no password was sent",
@@ -123,7 +144,7 @@ IMAP = logins("AUTHENTICATE", TAGGED_OK, NO, imap, ("SELECT", "LIST")) + [
         offers="IMAP4rev1 STARTTLS AUTH=PLAIN UIDPLUS"),
 ]
 
-POP3 = logins("AUTH", "+OK", "-ERR [AUTH] no", pop3, ("STAT", "UIDL")) + [
+POP3 = logins("AUTH", "+OK", "-ERR [AUTH] no", pop3, ("STAT", "UIDL"), [Ask()]) + [
     Bad("USER is refused", {"USER": ["-ERR who"]}, 77, "who", offers="USER|UIDL", unsent=True,
         never=("STAT",)),
     Bad("USER: nonsense", {"USER": [b"what?\r\n", Stall()]}, 76, offers="USER|UIDL", unsent=True,

@@ -172,7 +172,36 @@ def uidl(name, *uids, code=(0, 76), arrives=None, octets=None, **more):
                again=False, **more)
 
 
+TWICE = [HONEST, HONEST]
+DOUBTED = "more answers than it was asked for"
+
+
+def strays(name, answers, code=76, words=DOUBTED, **more):
+    """One answer too many, and all behind it stand under another's number. When the last of them is
+    left over it shows: then nothing is removed, and all that came in this visit comes again."""
+    more = {"twice": True, "never": ("QUIT",), **more}
+    return Bad("RETR: " + name, answers, code, words, arrives=None, **more)
+
+
 POP3 = BOTH + [
+    strays("answered twice", {"body 3": TWICE}),
+    strays("answered twice, and mail stays", {"body 3": TWICE}, keys={"keep": True}, never=()),
+    strays("answered twice, and the last of it comes late", {"body 3": TWICE, "body 5": [
+        Pause(1), HONEST]}, keys={"keep": True}, never=()),
+    strays("the last answered again behind all, and mail stays", {"body 5": [
+        HONEST, Pause(1), HONEST]}, keys={"keep": True}, never=()),
+    strays("the first answered twice", {"body 1": TWICE}),
+    strays("the last answered twice", {"body 5": TWICE}),
+    strays("each answered twice", {"body %d" % n: TWICE for n in range(1, 6)}),
+    strays("one answered a hundred times", {"body 2": [HONEST] * 100}),
+    strays("one answered without end", {"body 2": [HONEST, Flood(
+        b"+OK\r\nSubject: b\r\n\r\nb\r\n.\r\n", 30_000_000)]}, mail=ONES),
+    strays("answered twice, one command at a time", {"body 3": TWICE},
+           offers="USER|UIDL|SASL PLAIN"),
+    strays("answered twice, to an MDA", {"body 3": TWICE}, keys={"deliver": {
+        "mda": ["/bin/sh", "-c", "mkdir -p Maildir/new; cat >Maildir/new/$$"]}}),
+    strays("the last answered a second time when all is safe", {"body 5": [
+        HONEST, Pause(1), HONEST]}),
     uidl("1,000 characters", *[b"%d" % n + b"x" * 999 for n in range(5)]),
     uidl("100 characters, more than RFC 1939 allows", *[b"%d" % n + b"x" * 99 for n in range(5)],
          code=0, arrives=ALL),

@@ -17,6 +17,11 @@ IMAP = [
         '* LIST () "/" "\x1b[31m"', "* LIST () NIL {4}", "a\r\nb", '* LIST () "/" "&AOQ"',
         '* LIST () "/" "&ABs-"', "* LIST () NIL NIL", "* LIST", HONEST]}, 0,
         "is left alone because", arrives=ALL, keys={"mailboxes": ["*", "!NIL"]}),
+    Bad("LIST: names that climb stay in their place", {"LIST": [
+        '* LIST () "/" "../../climbed"', '* LIST () "/" "/../../climbed"',
+        '* LIST () "/" "a/../../../climbed"', '* LIST () "." "...climbed"', '* LIST () "/" ".."',
+        TAGGED_OK]}, 0, seen=("SELECT", "body 5"), again=False, keys={
+            "mailboxes": ["*"], "keep": True, "deliver": {"maildir": "~/Maildir/%{mailbox}"}}),
     Bad("LIST: NO", {"LIST": ["{tag} NO not now"]}, 75, "not now", keys=EVERYTHING),
     Bad("LIST: BAD", {"LIST": ["{tag} BAD what"]}, 75, "what", keys=EVERYTHING),
     Bad("LIST: silence", {"LIST": [Stall()]}, 75, "list of mailboxes", keys=EVERYTHING),

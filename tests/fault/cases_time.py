@@ -19,6 +19,11 @@ def steps(*several, offers=None):
                       arrives=arrived, again=False, offers=offers)
 
 
+MANY = 4000  # every other uid, so that no set is short
+SCATTERED = b"".join(b"* %d FETCH (UID %d)\r\n" % (n, 2 * n) for n in range(1, MANY + 1))
+LITTLE = 2304  # octets, the least that Linux lets a window be
+
+
 def slowly(octets, **how):
     """An honest message, 1,400 octets a second, for longer than `timeout`."""
     return Dribble(octets, 0.5, count=700, **how)
@@ -58,6 +63,10 @@ IMAP = [
         count=400), TAGGED_OK]}, 0, arrives=ALL, within=25),
     Bad("time, a challenge each second", {"AUTHENTICATE": [Dribble(endless(b"+ \r\n"), 1.0, 4)]},
         (75, 76, 77), within=25, again=False),
+    Bad("time, a window of zero", {
+        "SELECT": ["* %d EXISTS" % MANY, "* OK [UIDVALIDITY 77] x", TAGGED_OK],
+        "list": [SCATTERED, TAGGED_OK, Deaf()]}, 75, "the answer to UID FETCH", within=12,
+        again=False, seen=("a window of zero",), room=LITTLE),
     Bad("time, the handshake each octet apart", {"STARTTLS": [HONEST, Deaf()]}, 75, "TLS"),
 ]
 
@@ -77,6 +86,9 @@ POP3 = [
         "message", arrives={1, 2}, mail=MAIL),
     Bad("time, capabilities without end", {"CAPA after": ["+OK", Dribble(
         endless(b"X-MORE\r\n"), 0.2, count=8)]}, CLOSED, within=15),
+    Bad("time, a window of zero", {"UIDL": [HONEST, Deaf()]}, 75, "the answer to RETR",
+        within=12, again=False, seen=("a window of zero",), room=LITTLE,
+        mail=[b"Subject: %d\r\n\r\nx\r\n" % n for n in range(1000)]),
     Bad("time, much of an endless list", {"UIDL": ["+OK", Dribble(endless(
         b"1 a\r\n" * 1000), 0.2, count=5000)]}, CLOSED, within=15),
 ]

@@ -1,8 +1,10 @@
 """TLS: who the peer is, how strong the connection is, and how it ends."""
 import ssl
 
-from actions import Close, Dribble, Flood, Handshake, Hangup, Openssl, Pause, endless
+from actions import (HONEST, Close, Dribble, Flood, Handshake, Hangup, Openssl, Pause, Stall,
+                     endless)
 from bad import ALL, CLOSED, TAGGED_OK, WHOLE, Bad
+from gnutls import FATAL, INTERNAL_ERROR, NO_RENEGOTIATION, TLS_1_2, TLS_1_3, Alerts, Gnutls
 
 NAME = "mail.lab.test"
 ALERT = b"\x15\x03\x03\x00\x02\x01"  # a warning; its number follows
@@ -31,6 +33,37 @@ def by_openssl(name, code, words, certificate, *argv, arrives=frozenset(), **how
 
 
 RSA = {"version": ssl.TLSVersion.TLSv1_2}
+DHE = "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"
+MANY = 2000
+
+
+def alerts(name, step, actions, code, words, priority=TLS_1_2, **more):
+    """After a handshake by GnuTLS, at this step."""
+    return Bad("alerts: " + name, {"handshake": [Gnutls(priority)], step: actions}, code, words,
+               **more)
+
+
+def floods(step, body):
+    """step: where the messages are listed; body: the first half of a message."""
+    return [
+        alerts("a few warnings are read over", step, [Alerts(count=10), HONEST], 0, (),
+               arrives=ALL),
+        alerts("a flood of warnings in the list", step, [Alerts(count=MANY), Stall()], 76,
+               "TLS broke off"),
+        alerts("a flood of warnings in the list, TLS 1.3", step, [Alerts(count=MANY), Stall()], 75,
+               "the alert", priority=TLS_1_3),
+        alerts("a flood of another warning", step, [Alerts(NO_RENEGOTIATION, count=MANY),
+                                                    Stall()], 76, "TLS broke off"),
+        alerts("a flood of warnings in a message", "body 3", [body, Alerts(count=MANY), Stall()],
+               76, "TLS broke off", arrives={1, 2}),
+        alerts("warnings without end, one by one", step, [Alerts(count=10_000, seconds=0.05)],
+               75, "octets of use"),
+        alerts("a fatal one in the list", step, [Alerts(INTERNAL_ERROR, FATAL), Stall()], 75,
+               "Internal error"),
+        alerts("a fatal one in a message", "body 3", [body, Alerts(INTERNAL_ERROR, FATAL),
+                                                      Stall()], 75, "Internal error",
+               arrives={1, 2}),
+    ]
 
 BOTH = [
     refused("not yet valid", "not-yet", "it is valid from 2101-01-01"),
@@ -58,6 +91,8 @@ BOTH = [
     refused("RSA of 1,024 bits", "rsa-1024", "insecure"),
     accepted("RSA of 2,048 bits", "rsa"),
     refused("signed with SHA-1", "sha-1", "insecure"),
+    refused("signed with MD5", "md5", "insecure"),
+    refused("CA in between that is signed with MD5", "by-md5-ca", "insecure"),
     refused("a critical extension that nobody knows", "strange", ()),
     refused("three thousand names", "many-names", "more than 1000 names"),
     accepted("nine hundred names, in several records", "some-names"),
@@ -72,6 +107,10 @@ BOTH = [
                "{stapled.ocsp}", arrives=ALL),
     by_openssl("handshake: signed with SHA-1", 76, "nothing was sent", "rsa", "-tls1_2",
                "-sigalgs", "RSA+SHA1", "-cipher", "ALL:@SECLEVEL=0"),
+    Bad("handshake: DHE of 1,024 bits", {"handshake": [Handshake("rsa", ciphers=DHE, dh="short",
+                                                                 **RSA)]}, 76, "nothing was sent"),
+    Bad("handshake: DHE of 2,048 bits is good enough", {"handshake": [
+        Handshake("rsa", ciphers=DHE, dh="long", **RSA)]}, 0, arrives=ALL),
     by_openssl("handshake: anonymous", 76, "nothing was sent", "good", "-tls1_2", "-cipher",
                "aNULL:@SECLEVEL=0"),
     by_openssl("handshake: no encryption", 76, "nothing was sent", "rsa", "-tls1_2", "-cipher",
@@ -115,7 +154,7 @@ BOTH = [
 
 CUT = b"* {seq} FETCH (UID {uid} BODY[] {100000}\r\n" + WHOLE
 
-IMAP = BOTH + [
+IMAP = BOTH + floods("list", CUT) + [
     Bad("end: close_notify in a literal", {"body 3": [CUT, Close()]}, CLOSED, "closed",
         arrives={1, 2}),
     Bad("end: FIN in a literal", {"body 3": [CUT, Hangup()]}, CLOSED, arrives={1, 2}),
@@ -137,7 +176,7 @@ IMAP = BOTH + [
                                                     Close()]}, 0, arrives=ALL),
 ]
 
-POP3 = BOTH + [
+POP3 = BOTH + floods("UIDL", b"+OK\r\n" + WHOLE) + [
     Bad("end: close_notify in a message", {"body 3": ["+OK", WHOLE, Close()]}, CLOSED, "closed",
         arrives={1, 2}),
     Bad("end: FIN before the dot", {"body 3": ["+OK", WHOLE + b".", Hangup()]}, CLOSED, "closed",

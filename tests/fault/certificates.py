@@ -7,6 +7,7 @@ from lab import HOST, NAME
 
 RSA = ("--key-type", "rsa", "--bits")
 CA = "ca\ncert_signing_key"
+MD5 = ("--hash", "MD5")
 MONTH = "expiration_days = 30"
 LONG_GONE = ('activation_date = "2020-01-01 00:00:00 UTC"\n'
              'expiration_date = "2021-01-01 00:00:00 UTC"')
@@ -118,14 +119,21 @@ def make_wrong(made):
     made.make("no-ca", "signing_key\n" + MONTH)
     made.make("old-ca", CA + "\n" + LONG_GONE)
     made.make("weak-ca", CA + "\n" + MONTH, key_type=(*RSA, "1024"))
+    made.make("rsa-ca", CA + "\n" + MONTH, key_type=(*RSA, "2048"))
+    made.make("md5-ca", CA + "\n" + MONTH, by="rsa-ca", sign_with=MD5)
     made.make("fine-ca", CA + "\n" + MONTH)
-    for kind in ("no-ca", "old-ca", "weak-ca", "fine-ca"):
+    for kind in ("no-ca", "old-ca", "weak-ca", "md5-ca", "fine-ca"):
         made.server("by-" + kind, [NAME], [HOST], by=kind)
         _append(made, "by-" + kind, kind)
+    _append(made, "by-md5-ca", "rsa-ca")
+    made.server("md5", [NAME], [HOST], by="rsa-ca", sign_with=MD5)  # ECDSA knows no MD5
+    _append(made, "md5", "rsa-ca")
     made.make("for-clients", 'tls_www_client\nsigning_key\n%s\nip_address = "%s"' % (MONTH, HOST))
     made.server("rsa", [NAME], [HOST], key_type=(*RSA, "2048"))
     made.server("rsa-1024", [NAME], [HOST], key_type=(*RSA, "1024"))
     made.server("sha-1", [NAME], [HOST], sign_with=("--hash", "SHA1"))
+    for name, bits in (("short", "1024"), ("long", "2048")):
+        _openssl("dhparam", "-dsaparam", "-out", made.path(name, ".dh"), bits)
     made.server("strange", [NAME], [HOST],
                 MONTH + '\nadd_critical_extension = "1.2.3.4.5 0x0500"')
     _many_names(made, "many-names", 3000)

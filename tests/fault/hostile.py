@@ -4,14 +4,10 @@
 hostile.py [WORD...] runs the cases whose names hold one of the words.
 """
 import base64
-import ctypes
 import importlib
 import os
 import re
-import signal
-import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
@@ -21,8 +17,7 @@ import user  # noqa: E402
 
 TIMEOUT = "3s"
 MODULES = ("cases_time", "cases", "cases_clear", "cases_tls", "cases_login", "cases_mail",
-           "cases_mailboxes", "shown")
-MEMORY_KB = 32 * 1024  # an honest visit takes some 10 MB
+           "cases_mailboxes", "shown", "scram", "large")
 ALLOWED_IN_CLEAR = {"imap": re.compile(rb"(\S+ (CAPABILITY|STARTTLS|LOGOUT)\r\n)*\Z", re.I),
                     "pop3": re.compile(rb"((CAPA|STLS|QUIT)\r\n)*\Z", re.I)}
 
@@ -48,56 +43,6 @@ def check_not_sent(server, bad, name):
         assert secret not in bytes(server.secret), "the password was sent"
     for octets in bad.unsaid:
         assert octets not in bytes(server.secret), "%r was sent" % octets
-
-
-# What is started from here would count our own memory as its own (exec keeps the peak); so a shell
-# starts it and goes, and it becomes our child, before it begins.
-LAUNCH = """cd "$1"; out=$1/../$2; shift 2
-exec 3<&0
-{ read go <&3; exec "$@" </dev/null >"$out.out" 2>"$out.err" 3<&-; } &
-echo $!"""
-
-
-def make_watched(home):
-    """Makes home.run() note in home.peak how much memory the program has had, in kB."""
-    from lab import wait_for
-    from program import Result
-    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-    home.peak = 0
-    name = os.path.basename(home.path)
-
-    def read(suffix):
-        with open(os.path.join(home.path, "..", name + suffix), "rb") as file:
-            return file.read()
-
-    def run(*args, timeout=60):
-        began = time.monotonic()
-        ended = []
-        with subprocess.Popen(["/bin/sh", "-c", LAUNCH, "sh", home.path, name, *home.argv(*args)],
-                              env=home.env, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE) as shell:
-            pid = int(shell.stdout.readline())
-            shell.wait()
-            shell.stdin.write(b"go\n")
-
-        def has_ended():
-            done, status, usage = os.wait4(pid, os.WNOHANG)
-            ended.extend([os.waitstatus_to_exitcode(status), usage.ru_maxrss] if done else [])
-            return ended
-        if not wait_for(has_ended, timeout):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise AssertionError("%s did not end within %d s; it said: %s" % (
-                args, timeout, read(".err")[-2000:].decode(errors="replace")))
-        home.peak = max(home.peak, ended[1])
-        return Result(ended[0], read(".out"), read(".err"), time.monotonic() - began)
-    home.run = run
-    return home
-
-
-def check_memory(home):
-    import program
-    assert "san" in program.BUILD or home.peak < MEMORY_KB, "it took %d kB of memory" % home.peak
 
 
 def check_hidden(home, bad, *results):
@@ -131,13 +76,15 @@ def run_case(lab, home, protocol, bad):
     from lab import SECRET
     from program import as_delivered, compare
     from server import ImapServer, Pop3Server
+    from watched import check_memory
     mail = [messages.Message(number, "given", octets, 0) for number, octets in
             enumerate(bad.mail, 1)] if bad.mail else messages.sample(5)
     wire = bad.mail or [one.raw.replace(b"\n", b"\r\n") for one in mail]
     name = os.path.basename(home.path)
     lab.fill(name + "-good", messages.sample(2, first=701))
     kind = ImapServer if protocol == "imap" else Pop3Server
-    with kind(lab.certificates, wire, bad.answers, bad.implicit, bad.offers) as server:
+    with kind(lab.certificates, wire, bad.answers, bad.implicit, bad.offers,
+              bad.room) as server:
         tls = {"mode": "implicit" if bad.implicit else "starttls", "ca_file": lab.ca,
                **{key: fill_in(lab.certificates, value) for key, value in bad.tls.items()}}
         tls = {key: value for key, value in tls.items() if value is not None}
@@ -159,13 +106,18 @@ def run_case(lab, home, protocol, bad):
         arrived = [letter.message for letter in home.letters()]
         for one in mail:
             got = arrived.count(as_delivered(one))
-            assert got <= 1, "message %d came %d times" % (one.number, got)
-            assert one.number not in server.removed or got == 1, \
+            assert got <= 1 or bad.twice, "message %d came %d times" % (one.number, got)
+            assert one.number not in server.removed or got, \
                 "message %d was removed and not delivered" % one.number
+        if bad.twice:
+            whole = {as_delivered(one) for one in mail}
+            assert whole.issuperset(arrived), "something else was delivered"
         if bad.arrives is not None:
             compare([one for one in mail if one.number in bad.arrives], home.letters())
         for step in bad.never:
             assert step not in server.commands, "%s was reached" % step
+        for step in bad.seen:
+            assert step in server.commands, "%s was not reached" % step
         if "one command at a time" in bad.name:
             assert server.ahead == 0, "%d commands were sent ahead" % server.ahead
 
@@ -174,7 +126,7 @@ def run_case(lab, home, protocol, bad):
             server.commands.clear()
             again = home.run("-v", "poll", "hostile", timeout=30)
             assert again.code == 0, "the honest server afterwards: %r" % again
-            compare(mail, home.letters())
+            compare(mail, home.letters(), doubled=2 * len(mail) if bad.twice else 0)
     check_home(home)
     check_memory(home)
 
@@ -192,6 +144,7 @@ def fill_in(certificates, value):
 def make_cases(lab):
     import certificates
     import runner
+    from watched import make_watched
     certificates.make_wrong(lab.certificates)
     for module in map(importlib.import_module, MODULES):
         for protocol in ("imap", "pop3"):

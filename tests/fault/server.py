@@ -52,13 +52,15 @@ class Wire:
         octets, self.buffer = self.buffer[:count], self.buffer[count:]
         return octets
 
-    def encrypt(self, certificate, version, ciphers):
+    def encrypt(self, certificate, version, ciphers, dh):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         if version:
             context.maximum_version = version
         context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
         made = self.server.certificates
+        if dh:
+            context.load_dh_params(made.path(dh, ".dh"))
         context.load_cert_chain(made.path(certificate), made.path(certificate, ".key"))
         try:
             self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -72,12 +74,15 @@ class Server:
 
     protocol = ""
 
-    def __init__(self, certificates, messages, answers=(), implicit=False, offers=None):
+    def __init__(self, certificates, messages, answers=(), implicit=False, offers=None,
+                 room=None):
         self.certificates, self.messages = certificates, dict(enumerate(messages, 1))
         self.answers, self.implicit, self.offers = dict(answers), implicit, offers
         self.clear, self.secret = bytearray(), bytearray()
         self.commands, self.removed, self.sessions, self.ahead = [], set(), 0, 0
         self.listener = socket.create_server((HOST, 0), backlog=16)
+        if room:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         self.port = self.listener.getsockname()[1]
 
     def __enter__(self):

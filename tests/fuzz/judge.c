@@ -95,8 +95,9 @@ static void imap_line(struct judge *judge, const unsigned char *line, size_t len
 static void pop3_line(struct judge *judge, const unsigned char *line, size_t len)
 {
 	static const char *const clear[] = {"CAPA", "STLS", "QUIT", NULL};
-	static const char *const commands[] = {"CAPA", "QUIT", "AUTH", "USER", "PASS", "STAT",
-					       "UIDL", "LIST", "RETR", "DELE", "TOP",  NULL};
+	static const char *const commands[] = {"CAPA", "QUIT", "AUTH", "USER", "PASS",
+					       "STAT", "UIDL", "LIST", "RETR", "DELE",
+					       "TOP",  "NOOP", NULL};
 
 	must(one_of(judge->encrypted ? commands : clear, line, len) ||
 	     (judge->encrypted && is_answer(judge, line, len)));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -193,6 +194,65 @@ START_TEST(no_shell_guesses_what_a_file_is)
 	ck_assert(!end->started);
 	ck_assert_int_eq(end->sys, ENOEXEC);
 	ck_assert_int_eq(end->exit_code, 126);
+}
+END_TEST
+
+START_TEST(no_program_at_all)
+{
+	const char *argv[] = {NULL};
+	struct child_params how = params(argv);
+
+	ck_assert_int_eq(run(&how)->sys, ENOENT);
+}
+END_TEST
+
+/* So many descriptors are left as a pipe after the other would need. */
+START_TEST(no_descriptors_for_its_pipes)
+{
+	const char *argv[] = {"true", NULL};
+	struct child_params how = params(argv);
+	const struct child_end *end;
+	struct rlimit few;
+
+	how.input_fd = _i % 2 ? file_of(10) : -1;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &few), 0);
+	few.rlim_cur = (rlim_t)dup(STDIN_FILENO) + (rlim_t)_i;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	end = run(&how);
+	ck_assert(!end->started);
+	ck_assert_int_eq(end->sys, EMFILE);
+	ck_assert_int_eq(end->exit_code, 75);
+}
+END_TEST
+
+START_TEST(input_that_is_no_file_starts_nothing)
+{
+	const char *argv[] = {"true", NULL};
+	struct child_params how = params(argv);
+
+	how.input_fd = 999;
+	ck_assert_int_eq(run(&how)->sys, EBADF);
+}
+END_TEST
+
+/* Whoever closed the standard descriptors gets pipes in their place, which must not be covered. */
+START_TEST(without_standard_descriptors)
+{
+	int input = file_of(100);
+	int kept[3];
+	const struct child_end *end;
+
+	for (int fd = 0; fd < 3; fd++) {
+		kept[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+		close(fd);
+	}
+	end = run_script("cat; echo behind >&2", input, 20000);
+	for (int fd = 0; fd < 3; fd++)
+		dup2(kept[fd], fd);
+	ck_assert_int_eq(end->exit_code, 0);
+	ck_assert_uint_eq(child_output(child)->len, 100);
+	ck_assert_str_eq(buf_string(child_stderr(child)), "behind\n");
+	close(input);
 }
 END_TEST
 
@@ -540,6 +600,10 @@ static void add_tests(TCase *tests)
 	tcase_add_test(tests, arguments_go_as_they_stand);
 	tcase_add_loop_test(tests, a_program_that_is_not_there, 0, 5);
 	tcase_add_test(tests, no_shell_guesses_what_a_file_is);
+	tcase_add_test(tests, no_program_at_all);
+	tcase_add_loop_test(tests, no_descriptors_for_its_pipes, 0, 5);
+	tcase_add_test(tests, input_that_is_no_file_starts_nothing);
+	tcase_add_test(tests, without_standard_descriptors);
 	tcase_add_loop_test(tests, input_is_fed_whole, 0, 5);
 	tcase_add_test(tests, input_keeps_its_octets);
 	tcase_add_test(tests, stdin_is_empty_without_input);

@@ -358,6 +358,45 @@ START_TEST(what_was_removed_and_is_still_there_is_not_delivered_again)
 }
 END_TEST
 
+/* POP3: the second visit ends where the answers cannot be told apart. What it took is fetched
+ * again, the settled and the one that was still to be settled; what the first visit took is not in
+ * doubt. */
+START_TEST(what_was_taken_in_doubt_is_forgotten)
+{
+	struct collect_params how = {.retention = {.keep = RETENTION_REMOVE}, .keys_return = true};
+	struct batch *last;
+
+	begin_as(how);
+	open_mailbox(0, 0);
+	list_some(1, 1, 0, "");
+	send(1);
+	say_done(SOURCE_VERB_FETCH, false);
+	loop_run(loop);
+	finish();
+	begin_as(how);
+	open_mailbox(0, 0);
+	list_some(2, 3, 0, "");
+	collect_doubt(collect);
+	ck_assert_int_eq(told.kind, ERR_NONE);
+	send(2);
+	say_done(SOURCE_VERB_FETCH, false);
+	loop_run(loop);
+	send(3);
+	collect_doubt(collect);
+	ck_assert_ptr_nonnull(strstr(told.words, "fetched again next time"));
+	collect_close(collect, false);
+	loop_run(loop);
+	ck_assert_int_eq(look_up(witness, box.id, 0, "2"), STATE_DELIVERED);
+	last = collect_last_batch(collect, false);
+	batch_commit(last, last_done, NULL);
+	loop_run(loop);
+	collect_free(&collect);
+	ck_assert_int_eq(look_up(witness, box.id, 0, "1"), STATE_REMOVED);
+	ck_assert_int_eq(look_up(witness, box.id, 0, "2"), 0);
+	ck_assert_int_eq(look_up(witness, box.id, 0, "3"), 0);
+}
+END_TEST
+
 /* ---- how long messages stay ---- */
 
 #define DAY ((int64_t)24 * 60 * 60)
@@ -790,6 +829,7 @@ int main(void)
 	tcase_add_test(tests, a_mailbox_that_is_refused_is_done);
 	tcase_add_test(tests, test_counts_what_a_visit_would_remove);
 	tcase_add_test(tests, what_was_removed_and_is_still_there_is_not_delivered_again);
+	tcase_add_test(tests, what_was_taken_in_doubt_is_forgotten);
 	tcase_add_test(tests, what_is_due_is_removed_without_a_listing);
 	tcase_add_test(tests, nothing_due_is_read_only);
 	tcase_add_test(tests, what_is_too_large_stays_until_it_is_not);

@@ -180,6 +180,24 @@ START_TEST(refusals)
 }
 END_TEST
 
+START_TEST(what_broke_stays_broken)
+{
+	struct buf in = {0};
+	struct imap_parse *parse = imap_parse_new(&in);
+	struct imap_line line;
+	struct err err;
+
+	buf_text(&in, "* X )\r\n");
+	ck_assert_int_eq(imap_parse_next(parse, &line, &err), IMAP_BROKEN);
+	buf_clear(&in);
+	buf_text(&in, "* OK fine\r\n");
+	ck_assert_int_eq(imap_parse_next(parse, &line, &err), IMAP_BROKEN);
+	imap_parse_free(&parse);
+	imap_parse_free(&parse);
+	buf_free(&in);
+}
+END_TEST
+
 START_TEST(limits)
 {
 	char line[2 * IMAP_LINE_MAX];
@@ -344,6 +362,7 @@ int main(void)
 	tcase_add_test(tests, tokens);
 	tcase_add_test(tests, bodies);
 	tcase_add_test(tests, refusals);
+	tcase_add_test(tests, what_broke_stays_broken);
 	tcase_add_test(tests, limits);
 	tcase_add_test(tests, literals_together);
 	tcase_add_test(tests, moves);

@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -249,6 +251,20 @@ START_TEST(a_stuck_worker_does_not_hold_loop_free)
 }
 END_TEST
 
+START_TEST(without_descriptors_there_is_no_loop)
+{
+	struct rlimit none;
+	struct err err;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &none), 0);
+	none.rlim_cur = (rlim_t)dup(STDIN_FILENO);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_ptr_null(loop_new(&err));
+	ck_assert_int_eq(err.kind, ERR_INTERNAL);
+	ck_assert_ptr_nonnull(strstr(err.words, "cannot make an event loop: "));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("loop");
@@ -270,6 +286,7 @@ int main(void)
 	tcase_add_test(tests, sigpipe_is_ignored);
 	tcase_add_test(tests, work_runs_on_a_thread_and_done_on_the_loop);
 	tcase_add_test(tests, a_stuck_worker_does_not_hold_loop_free);
+	tcase_add_test(tests, without_descriptors_there_is_no_loop);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

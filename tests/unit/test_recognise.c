@@ -217,6 +217,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, state_teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, nothing_is_known_under_another_validity);
 	tcase_add_test(tests, each_known_message_recognises_one);
 	tcase_add_test(tests, every_state_recognises);

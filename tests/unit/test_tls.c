@@ -128,6 +128,10 @@ static const struct attempt attempts[] = {
 
     {"wildcard of two levels", {.dns = "*.test"}, .name = "x.mail.test", .refused = "*.test"},
     {"wrong name", {.dns = "a.test,b.test"}, .name = "mail.test", .refused = "a.test, b.test"},
+    {"many wrong names",
+     {.dns = "a.test,b.test,c.test,d.test,e.test,f.test,g.test,h.test"},
+     .name = "mail.test",
+     .refused = "e.test, f.test and more"},
     {"CN only", {.cn = "mail.test"}, .name = "mail.test", .refused = "common name does not count"},
     {"CN right, name wrong",
      {.dns = "a.test", .cn = "mail.test"},
@@ -285,6 +289,49 @@ START_TEST(bad_params)
 	ck_assert_ptr_nonnull(strstr(err.words, "/nonexistent/ca.pem: No such file"));
 	ck_assert_ptr_null(tls_trust_new("/dev/null", &err));
 	ck_assert_int_eq(err.kind, ERR_CONFIG);
+	ck_assert_ptr_null(tls_trust_new("/", &err));
+	ck_assert_int_eq(err.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(err.words, "ca_file /: "));
+}
+END_TEST
+
+START_TEST(more_pins_than_there_may_be)
+{
+	static const char pin[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+	const char *several[TLS_PINS_MAX + 2];
+	struct tls_params params = {.trust = trust, .name = "mail.test", .pins = several};
+	struct err err = {0};
+	struct tls *tls;
+
+	for (int i = 0; i <= TLS_PINS_MAX; i++)
+		several[i] = pin;
+	several[TLS_PINS_MAX] = NULL;
+	tls = tls_new(&params, &err);
+	ck_assert_ptr_nonnull(tls);
+	tls_free(&tls);
+	several[TLS_PINS_MAX] = pin;
+	several[TLS_PINS_MAX + 1] = NULL;
+	ck_assert_ptr_null(tls_new(&params, &err));
+	ck_assert_ptr_nonnull(strstr(err.words, "more than 16 pins"));
+}
+END_TEST
+
+/* Its anchors are read when they are first needed: with a pin they are not. */
+START_TEST(the_systems_trust_does_not_vouch_for_us)
+{
+	struct lab_cert cert;
+	struct tls_trust *system = tls_trust_new(NULL, NULL);
+	struct tls_params params = {.trust = system, .name = "mail.test"};
+	struct pair pair;
+
+	lab_cert(&lab, &(struct lab_want){.dns = "mail.test"}, &cert);
+	pair_open(&pair, &cert, NULL, &params);
+	ck_assert_int_eq(pair_shake(&pair), TLS_FAILED);
+	ck_assert_msg(strstr(pair.err.words, "certificate refused") != NULL, "%s", pair.err.words);
+	pair_close(&pair);
+	tls_trust_free(&system);
+	tls_trust_free(&system);
+	lab_cert_free(&cert);
 }
 END_TEST
 
@@ -393,6 +440,20 @@ static void put_pem(const char *path, const struct lab_cert *cert, bool crt, boo
 	ck_assert_int_eq(chmod(path, mode), 0);
 }
 
+static void put_locked_key(const char *path, const struct lab_cert *cert)
+{
+	FILE *file = fopen(path, "w");
+	gnutls_datum_t pem;
+
+	ck_assert_ptr_nonnull(file);
+	lab_ok(gnutls_x509_privkey_export2_pkcs8(cert->key, GNUTLS_X509_FMT_PEM, "passphrase",
+						 GNUTLS_PKCS_PBES2_AES_256, &pem));
+	ck_assert_uint_eq(fwrite(pem.data, 1, pem.size, file), pem.size);
+	gnutls_free(pem.data);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
 /* Did the server that asks for a certificate get ours? */
 static bool shown(struct tls_trust *identity, bool ask, gnutls_x509_crt_t authority)
 {
@@ -498,6 +559,8 @@ START_TEST(certificates_that_cannot_be_ours)
 	refuse_identity("/nonexistent/c.pem", key, "client_cert /nonexistent/c.pem: No such file");
 	refuse_identity(crt, "/nonexistent/k.pem", "client_key /nonexistent/k.pem: No such file");
 	refuse_identity(crt, "/tmp", "not a regular file");
+	put_locked_key(key, &ours);
+	refuse_identity(crt, key, "locked by a passphrase");
 	put_pem(key, &ours, false, true, 0640);
 	refuse_identity(crt, key, "chmod 600");
 	put_pem(crt, &ours, true, true, 0644);
@@ -603,6 +666,9 @@ START_TEST(a_flipped_bit_is_noticed)
 	ck_assert_int_eq(pair.err.kind, ERR_TLS);
 	ck_assert_uint_eq(plain.len, 0);
 	ck_assert_int_eq(tls_read(pair.client, &plain, SIZE_MAX, &pair.err), TLS_FAILED);
+	pair.err.kind = ERR_NONE;
+	ck_assert(!tls_write(pair.client, "more", 4, &pair.err));
+	ck_assert_int_eq(pair.err.kind, ERR_TLS);
 	buf_free(&plain);
 	pair_close(&pair);
 	lab_cert_free(&cert);
@@ -748,6 +814,8 @@ int main(void)
 	tcase_add_test(tests, pins);
 	tcase_add_test(tests, a_pin_is_not_helped_by_a_good_certificate);
 	tcase_add_test(tests, bad_params);
+	tcase_add_test(tests, more_pins_than_there_may_be);
+	tcase_add_test(tests, the_systems_trust_does_not_vouch_for_us);
 	tcase_add_loop_test(tests, channel_binding, 0, 2);
 	tcase_add_test(tests, no_channel_binding_before_its_time_or_without_a_bound_secret);
 	tcase_add_test(tests, a_certificate_of_our_own);

@@ -77,6 +77,12 @@ START_TEST(responses)
 	cut_is("tim b913a602c7eda7a495b4e6e7334d3890", "tim <cut>");
 	cut_is("dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw?", "<cut>?");
 	veil_lift(&veil);
+	/* RFC 7677 section 3. */
+	veil_hide_response(
+	    &veil, "Yz1iaXdzLHI9ck9wck5HZndFYmVSV2diTkVrcU8laHZZRHBXVWEyUmFUQ0FmdXhGSWxqKWhO"
+		   "bEYkazAscD1kSHpiWmFwV0lrNGpVaE4rVXRlOXl0YWc5empmTUhnc3FtbWl6N0FuZFZRPQ==");
+	cut_is("c=biws,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ= x", "c=biws,p=<cut> x");
+	veil_lift(&veil);
 }
 END_TEST
 
