@@ -275,6 +275,17 @@ class Visit:
         for place in (self.home.file("Maildir"), self.home.file("state", "quarantine")):
             assert not unfinished(place), "letters were left in %s/tmp" % place
         assert not self.waiting(), "letters were left in the spool or the quarantine"
+        self.check_state()
+
+    def check_state(self):
+        """A row for each message, and each has come to its end."""
+        import memory
+        states = collections.Counter(state for state, in memory.rows(self.home, "state"))
+        skipped = {"dropped": 1, "damaged": len(self.mail) // 2}.get(self.way.scene, 0)
+        # Whether a removal is known depends on the moment of death.
+        ends = {memory.DELIVERED} if self.way.keep is True else {memory.DELIVERED, memory.REMOVED}
+        assert sum(states.values()) == len(self.mail) and set(states) <= {*ends, memory.SKIPPED} \
+            and states[memory.SKIPPED] == skipped, "the state holds %s" % dict(states)
 
     def account(self, good=True):
         """A line for the table; and removes everything."""
@@ -291,7 +302,8 @@ class Visit:
 
     def note(self, lost, doubled):
         line = json.dumps({"way": self.way, "points": sorted(self.died_at), "lost": lost,
-                           "doubled": doubled, "counts": self.counts}) + "\n"
+                           "doubled": doubled, "twice": self.killed > 1,
+                           "counts": self.counts}) + "\n"
         with open(self.lab.file("table"), "a") as file:
             file.write(line)
 
@@ -326,13 +338,14 @@ def table(lines):
         row = rows.setdefault((protocol, str(keep).lower(), delivery),
                               {"points": set(), "counts": collections.Counter()})
         row["points"] |= set(line["points"])
-        row["counts"].update(line["counts"], runs=1, lost=line["lost"], doubled=line["doubled"])
-    form = "%-8s %-6s %-8s %7s %6s %6s %6s %10s %5s %8s"
-    text = [form % ("protocol", "keep", "sink", "points", "runs", "kills", "cuts",
+        row["counts"].update(line["counts"], runs=1, twice=int(line["twice"]), lost=line["lost"],
+                             doubled=line["doubled"])
+    form = "%-8s %-6s %-8s %7s %6s %6s %6s %6s %10s %5s %8s"
+    text = [form % ("protocol", "keep", "sink", "points", "runs", "twice", "kills", "cuts",
                     "cut-lines", "lost", "doubled")]
     for key, row in sorted(rows.items()):
         counts = row["counts"]
-        text.append(form % (*key, len(row["points"]), counts["runs"], counts[KILL],
-                            counts[CUT] + counts[MIX], counts["connection"], counts["lost"],
-                            counts["doubled"]))
+        text.append(form % (*key, len(row["points"]), counts["runs"], counts["twice"],
+                            counts[KILL], counts[CUT] + counts[MIX], counts["connection"],
+                            counts["lost"], counts["doubled"]))
     return "\n".join(text)
