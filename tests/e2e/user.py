@@ -30,7 +30,8 @@ def prefer_memory(path="/dev/shm", octets=1 << 30):
     which none wants to know how a real disk takes it."""
     with contextlib.suppress(OSError):
         space = os.statvfs(path)
-        if os.access(path, os.W_OK) and space.f_bavail * space.f_frsize >= octets:
+        if os.access(path, os.W_OK) and not space.f_flag & os.ST_NOEXEC and \
+                space.f_bavail * space.f_frsize >= octets:
             os.environ.setdefault("TMPDIR", path)
 
 
