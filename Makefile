@@ -101,7 +101,7 @@ servers: | $(BUILD)/deps-check
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-# The whole matrix of crashes takes hours; "make check" runs a part of it.
+# The whole matrix of crashes takes an hour; "make check" runs a part of it.
 .PHONY: demo check units dialogs options e2e fault crash bench layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo

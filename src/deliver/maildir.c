@@ -153,13 +153,27 @@ static bool identity_prepare(const struct maildir *m, int directory, const char 
 	return good;
 }
 
+static char *temporary_name(const char *identity)
+{
+	return mem_printf("tmp/%s.%s", identity_file, identity);
+}
+
+/* Whoever made the identity that stands may have died before its temporary name was gone. */
+static void identity_tidy(const struct maildir *m, int directory)
+{
+	char *name = temporary_name(m->identity);
+
+	unlinkat(directory, name, 0);
+	free(name);
+}
+
 /* Two mailhauls may come to one Maildir at the same time: the first identity stands, and is the one
- * that is read. */
+ * that is read. With the same state they use the same temporary name, which may then be gone. */
 static bool identity_write(struct maildir *m, int directory, struct err *err)
 {
-	char *name = mem_printf("tmp/%s.%s", identity_file, m->fresh);
+	char *name = temporary_name(m->fresh);
 	bool good;
-	int sys;
+	int sys = 0;
 
 	good = identity_good(m->fresh)
 		   ? identity_prepare(m, directory, name, err)
@@ -167,14 +181,16 @@ static bool identity_write(struct maildir *m, int directory, struct err *err)
 	crash_point("maildir-identity");
 	if (good) {
 		sys = box_move(directory, name, directory, identity_file);
-		if (sys && sys != EEXIST)
+		if (sys && sys != EEXIST && sys != ENOENT)
 			good = err_sys(err, ERR_MAIL, sys, "cannot make %s/%s", m->path,
 				       identity_file);
 	}
 	crash_point("maildir-identified");
 	unlinkat(directory, name, 0);
 	free(name);
-	return good && identity_read(m, directory, err);
+	return good && identity_read(m, directory, err) &&
+	       (*m->identity ||
+		err_sys(err, ERR_MAIL, sys, "cannot make %s/%s", m->path, identity_file));
 }
 
 static bool not_the_one(const struct maildir *m, const char *why, struct err *err)
@@ -273,6 +289,7 @@ static bool prepare(struct maildir *m, enum site site, int *directory, struct er
 		return false;
 	if (!*m->identity && !identity_write(m, *directory, err))
 		return false;
+	identity_tidy(m, *directory);
 	return !fresh || flush_above(m, err);
 }
 

@@ -183,7 +183,7 @@ def interrupt_on_term():
 
 def main(name, make_cases, at_once, after=None):
     """What a script does whose cases are made from a matrix: makes them once there is a laboratory,
-    runs those that its arguments choose, and then after(lab)."""
+    runs those that its arguments choose, and then after(lab), which is false if all was in vain."""
     from lab import Lab
     from program import Home
     interrupt_on_term()
@@ -195,6 +195,5 @@ def main(name, make_cases, at_once, after=None):
             sys.exit(1)
         good = run(lab, lambda lab, one: Home(lab, lab.file(
             "homes", "%s-%d" % (name, CASES.index(one)))), sys.argv[1:], at_once)
-        if after:
-            after(lab)
+        good = (not after or after(lab)) and good
     sys.exit(0 if good else 1)

@@ -237,9 +237,10 @@ def make_cases(lab):
 
 
 def main():
+    user.prefer_memory()
     user.continue_unprivileged()
     import runner
-    runner.main("disks", make_cases, at_once=4)
+    runner.main("disks", make_cases, at_once=8 if FULL else 4)
 
 
 if __name__ == "__main__":

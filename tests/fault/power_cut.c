@@ -8,6 +8,7 @@
  *	                  list/INODE   what a directory held: a line for each, "INODE NAME"
  *	                  kept/INODE   a link to a file that was unlinked, so that its number is not
  *	                               given to another one, and what was not flushed can be told
+ *	POWER_NETWORK=1   every file system says that it is NFS, and can do no more than that
  *
  * The record is made of files that come into their place by a rename, so it outlives the program
  * however that dies. What was not recorded is what a power cut may take: power.py reads it.
@@ -28,14 +29,17 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 static const char *top, *disk;
+static bool network;
 static atomic_ulong sequence;
 
 __attribute__((constructor)) static void begin(void)
 {
 	top = getenv("POWER_TOP");
 	disk = getenv("POWER_DISK");
+	network = getenv("POWER_NETWORK") != NULL;
 	unsetenv("LD_PRELOAD");
 }
 
@@ -247,4 +251,24 @@ int unlinkat(int directory, const char *name, int flags)
 int unlink(const char *name)
 {
 	return unlinkat(AT_FDCWD, name, 0);
+}
+
+/* ---- a network file system ---- */
+
+int statfs(const char *path, struct statfs *fs)
+{
+	int result = (int)syscall(SYS_statfs, path, fs);
+
+	if (!result && network)
+		fs->f_type = 0x6969;
+	return result;
+}
+
+int renameat2(int from, const char *name, int to, const char *as, unsigned flags)
+{
+	if (network && flags) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from, name, to, as, flags);
 }
