@@ -46,6 +46,7 @@ struct daemon {
 	struct account_shared *shared;
 	struct loop *loop;
 	struct scheduler *scheduler;
+	struct places places;
 	struct watch **watches; /* one for each account, in its order */
 	size_t count;
 	struct watch **leaving; /* of accounts that changed or went */
@@ -141,6 +142,7 @@ static void on_outcome(void *ctx, struct watch *watch, bool whole,
 	struct daemon *daemon = ctx;
 
 	(void)whole;
+	places_note(&daemon->places, &report->err);
 	(void)tell_outcome(watch_account(watch), report, before, after, daemon->params.watched,
 			   NULL);
 }
@@ -189,6 +191,7 @@ static struct watch *start(struct daemon *daemon, const struct config_account *a
 {
 	return watch_new(&(struct watch_params){.shared = daemon->shared,
 						.scheduler = daemon->scheduler,
+						.places = &daemon->places,
 						.account = account,
 						.first_ms = first_ms(daemon, account),
 						.on_outcome = on_outcome,
@@ -269,8 +272,8 @@ static void take_over(struct daemon *daemon, struct config *fresh)
 	daemon->own = fresh;
 	daemon->config = fresh;
 	account_reconfigure(daemon->shared, fresh);
-	scheduler_limits(daemon->scheduler, fresh->max_connections,
-			 fresh->max_connections_per_host);
+	places_share(&daemon->places, fresh);
+	scheduler_limits(daemon->scheduler, daemon->places.visits, fresh->max_connections_per_host);
 	start_all(daemon, fresh);
 	look_soon(daemon);
 }
@@ -401,8 +404,9 @@ int daemon_run(const struct daemon_params *params)
 		return err_exit_code(err.kind);
 	}
 	daemon.loop = account_loop(daemon.shared);
-	daemon.scheduler = scheduler_new(params->config->max_connections,
-					 params->config->max_connections_per_host);
+	places_share(&daemon.places, params->config);
+	daemon.scheduler =
+	    scheduler_new(daemon.places.visits, params->config->max_connections_per_host);
 	run(&daemon);
 	if (daemon.out_of_grace)
 		_exit(0);

@@ -3,9 +3,9 @@
  *
  * What is to be visited is noted (all mailboxes at a time, or an ear where there is news), and the
  * scheduler is asked for a turn. In each turn one visit is made; where more is due, another turn is
- * asked for, behind those of others. A visit leaves a connection behind, which becomes the ear of
- * the mailbox that it went to. After a visit of several mailboxes the first ear's follows in the
- * same turn, by the same connection.
+ * asked for, behind those of others. A visit leaves a connection behind, if there is a place for
+ * one that listens, which becomes the ear of the mailbox that it went to. After a visit of several
+ * mailboxes the first ear's follows in the same turn, by the same connection.
  */
 #include "daemon/watch.h"
 
@@ -50,6 +50,7 @@ struct watch {
 	bool patterns;	   /* mailboxes may appear that no ear knows of */
 	bool pushes;	   /* the server has told of news by itself */
 	bool by_link;	   /* the present visit began with a connection that had been left */
+	bool placed;	   /* the present visit has a place for a connection that listens */
 	bool again;	   /* all mailboxes are asked for while they are visited */
 	bool retry_now;
 	bool stopping;
@@ -108,6 +109,14 @@ static uint64_t interval_of(const struct watch *watch)
 
 /* ---- ears ---------------------------------------------------------------------------------- */
 
+/* Its place is free for another. */
+static void deafen(struct ear *ear)
+{
+	if (ear->listener)
+		places_give(ear->watch->params.places);
+	listener_free(&ear->listener);
+}
+
 static uint64_t span_of(const struct watch *watch)
 {
 	uint64_t span = watch->params.account->interval_ms;
@@ -125,7 +134,7 @@ static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 	if (what == LISTENER_NEWS || what == LISTENER_PUSHED) {
 		watch->pushes |= what == LISTENER_PUSHED;
 	} else {
-		listener_free(&ear->listener);
+		deafen(ear);
 		ear->deaf = what == LISTENER_REFUSED || now_of(watch) - ear->since < WATCH_SHORT_MS;
 		log_info("%s: does not listen in %s any more: %s", watch->params.account->name,
 			 ear->mailbox, err ? err->words : "the server refuses it");
@@ -153,7 +162,7 @@ static void listen(struct ear *ear, struct link **link)
 
 static void ear_free(struct ear *ear)
 {
-	listener_free(&ear->listener);
+	deafen(ear);
 	free(ear->mailbox);
 	*ear = (struct ear){.mailbox = NULL};
 }
@@ -183,8 +192,10 @@ static void choose_ears(struct watch *watch, const struct session_report *report
 	watch->patterns = report->mailbox_count > WATCH_EARS_MAX;
 	for (const char *const *item = account_mailboxes(watch->params.account); *item; item++)
 		watch->patterns |= pattern_is_wild(*item);
-	for (size_t i = 0; i < watch->ear_count; i++)
+	for (size_t i = 0; i < watch->ear_count; i++) {
 		watch->ears[i].due |= !watch->ears[i].listener;
+		watch->ears[i].deaf |= i && watch->ears[i].due && places_full(watch->params.places);
+	}
 }
 
 /* ---- visits -------------------------------------------------------------------------------- */
@@ -327,7 +338,10 @@ static void on_end(void *ctx, struct session *session)
 	if (link) {
 		ear->due &= watch->visited != NULL;
 		listen(ear, &link);
+	} else if (watch->placed) {
+		places_give(watch->params.places);
 	}
+	watch->placed = false;
 	scheduler_done(watch->params.scheduler, watch->turn);
 	arrange(watch);
 }
@@ -339,20 +353,21 @@ static void visit(struct watch *watch, struct ear *ear, struct link *link)
 
 	watch->visited = ear;
 	watch->by_link = link != NULL;
+	watch->placed = link || (account->idle && account->protocol == CONFIG_IMAP &&
+				 places_take(watch->params.places));
 	if (whole)
 		watch->again = false;
 	else
 		ear->due = false;
-	watch->session = account_begin(
-	    watch->params.shared, account,
-	    &(struct account_visit){.retry_now = watch->retry_now,
-				    .link = link,
-				    .stays = account->idle && account->protocol == CONFIG_IMAP,
-				    .only = whole ? NULL : ear->only,
-				    .most = WATCH_SHARE,
-				    .on_outcome = on_outcome,
-				    .on_end = on_end,
-				    .ctx = watch});
+	watch->session = account_begin(watch->params.shared, account,
+				       &(struct account_visit){.retry_now = watch->retry_now,
+							       .link = link,
+							       .stays = watch->placed,
+							       .only = whole ? NULL : ear->only,
+							       .most = WATCH_SHARE,
+							       .on_outcome = on_outcome,
+							       .on_end = on_end,
+							       .ctx = watch});
 	watch->retry_now = false;
 }
 
@@ -395,7 +410,7 @@ void watch_stop(struct watch *watch)
 	watch->stopping = true;
 	scheduler_not_due(watch->params.scheduler, watch->turn);
 	for (size_t i = 0; i < watch->ear_count; i++)
-		listener_free(&watch->ears[i].listener);
+		deafen(&watch->ears[i]);
 	if (watch->session)
 		session_stop(watch->session);
 }
@@ -461,6 +476,8 @@ void watch_free(struct watch **watch_p)
 		return;
 	for (size_t i = 0; i < watch->ear_count; i++)
 		ear_free(&watch->ears[i]);
+	if (watch->placed)
+		places_give(watch->params.places);
 	session_free(&watch->session);
 	scheduler_remove(watch->params.scheduler, &watch->turn);
 	free(watch);
