@@ -71,10 +71,23 @@ static struct ear *due_ear(struct watch *watch)
 	return NULL;
 }
 
+/* Where the next visit goes; NULL: to all mailboxes, which comes first where both are due. */
+static struct ear *next_ear(struct watch *watch)
+{
+	return watch->whole_at <= now_of(watch) ? NULL : due_ear(watch);
+}
+
+/* By whose connection, if it has one: a visit of all uses that of the first ear. */
+static struct ear *carrier(struct watch *watch, struct ear *ear)
+{
+	return ear ? ear : watch->ears;
+}
+
 static void arrange(struct watch *watch)
 {
 	uint64_t at = due_ear(watch) ? now_of(watch) : watch->whole_at;
 
+	scheduler_connected(watch->turn, carrier(watch, next_ear(watch))->listener != NULL);
 	if (!watch->stopping)
 		scheduler_due(watch->params.scheduler, watch->turn,
 			      at < watch->hold ? watch->hold : at);
@@ -371,12 +384,10 @@ static void visit(struct watch *watch, struct ear *ear, struct link *link)
 	watch->retry_now = false;
 }
 
-/* Where there is news goes first; a visit of all uses the connection of the first ear. */
 void watch_run(struct watch *watch)
 {
-	bool whole_due = watch->whole_at <= now_of(watch);
-	struct ear *ear = whole_due ? NULL : due_ear(watch);
-	struct ear *by = ear ? ear : watch->ears;
+	struct ear *ear = next_ear(watch);
+	struct ear *by = carrier(watch, ear);
 	struct link *link = by->listener ? listener_take(&by->listener) : NULL;
 
 	watch->hold = 0;
