@@ -57,6 +57,7 @@ struct daemon {
 	struct network *network;
 	struct notify *notify;
 	bool asked; /* look() is about to run */
+	bool news;  /* the service manager is about to be told */
 	bool stopping;
 	bool hurrying;
 	bool out_of_grace;
@@ -114,8 +115,18 @@ static void look(void *ctx)
 		loop_timer_start(daemon->clock, wait);
 }
 
+static void tell_soon(struct daemon *daemon)
+{
+	if (!daemon->notify || daemon->news)
+		return;
+	daemon->news = true;
+	loop_timer_start(daemon->status, DAEMON_STATUS_MS);
+}
+
+/* Something has changed. */
 static void look_soon(struct daemon *daemon)
 {
+	tell_soon(daemon);
 	if (daemon->asked)
 		return;
 	daemon->asked = true;
@@ -161,7 +172,7 @@ static void on_status(void *ctx)
 	}
 	notify_say(daemon->notify, "STATUS=%zu accounts, %zu listening, %zu in backoff",
 		   daemon->count, listening, failing);
-	loop_timer_start(daemon->status, DAEMON_STATUS_MS);
+	daemon->news = false;
 }
 
 /* ---- accounts ------------------------------------------------------------------------------ */
