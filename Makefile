@@ -102,7 +102,7 @@ servers: | $(BUILD)/deps-check
 # ---- tests ---------------------------------------------------------------------------------------
 
 # The whole matrix of crashes takes an hour; "make check" runs a part of it.
-.PHONY: demo check units dialogs options e2e fault crash bench layers crash-build check-build
+.PHONY: demo check units dialogs options e2e fault crash bench bench-idle layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -122,6 +122,12 @@ crash: $(BUILD)/deps-check
 bench: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-bench
 	@$(PYTHON) tests/bench/bench.py $(ONLY)
+
+# Dovecot's LMTP, of the version that is installed.
+bench-idle: $(BUILD)/deps-build
+	@$(sub) all $(BUILD)/deps-bench
+	@sh tests/unpack-packages.sh build/lmtpd dovecot-lmtpd
+	@$(PYTHON) tests/bench/bench_idle.py $(ONLY)
 
 # ---- building the tests ----------------------------------------------------------------------------
 

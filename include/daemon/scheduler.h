@@ -39,6 +39,10 @@ void scheduler_remove(struct scheduler *scheduler, struct turn **turn);
 void scheduler_due(struct scheduler *scheduler, struct turn *turn, uint64_t at);
 void scheduler_not_due(struct scheduler *scheduler, struct turn *turn);
 
+/* Whether the turn, when next scheduler_due() is told, comes with a connection that it has: then it
+ * takes a slot of those in all, and none of its host. At first it does not. */
+void scheduler_connected(struct turn *turn, bool connected);
+
 /* The owner of a turn that is due and gets a slot; from then on the turn runs, and is not due until
  * it is told when. NULL: none is due, or no slot is free for those that are. */
 void *scheduler_next(struct scheduler *scheduler, uint64_t now);

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "daemon/account.h"
+#include "daemon/places.h"
 #include "daemon/scheduler.h"
 
 enum {
@@ -22,6 +23,7 @@ struct watch;
 struct watch_params {
 	struct account_shared *shared; /* borrowed, as is all below */
 	struct scheduler *scheduler;
+	struct places *places;
 	const struct config_account *account;
 	uint64_t first_ms; /* until the first visit */
 	/* A visit ended; "after" is about to be recorded. whole: it was one of all mailboxes. */

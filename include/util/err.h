@@ -38,7 +38,8 @@ struct err {
 			   */
 };
 
-/* Fill err and return false. err may be NULL. err_sys adds what strerror(sys) says. */
+/* Fill err and return false. err may be NULL. err_sys adds what strerror(sys) says; that
+ * descriptors have run out is ERR_TEMPORARY, whatever wanted one. */
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool err_sys(struct err *err, enum err_kind kind, int sys, const char *format, ...)

@@ -50,6 +50,7 @@ struct daemon {
 	struct account_shared *shared;
 	struct loop *loop;
 	struct scheduler *scheduler;
+	struct places places;
 	struct watch **watches; /* one for each account, in its order */
 	size_t count;
 	struct watch **leaving; /* of accounts that changed or went */
@@ -63,6 +64,7 @@ struct daemon {
 	struct alert *alert;
 	struct metrics *metrics;
 	bool asked; /* look() is about to run */
+	bool news;  /* the service manager is about to be told */
 	bool stopping;
 	bool hurrying;
 	bool out_of_grace;
@@ -120,8 +122,18 @@ static void look(void *ctx)
 		loop_timer_start(daemon->clock, wait);
 }
 
+static void tell_soon(struct daemon *daemon)
+{
+	if (!daemon->notify || daemon->news)
+		return;
+	daemon->news = true;
+	loop_timer_start(daemon->status, DAEMON_STATUS_MS);
+}
+
+/* Something has changed. */
 static void look_soon(struct daemon *daemon)
 {
+	tell_soon(daemon);
 	if (daemon->asked)
 		return;
 	daemon->asked = true;
@@ -170,6 +182,7 @@ static void on_outcome(void *ctx, struct watch *watch, bool whole,
 	struct buf news = {0};
 
 	(void)whole;
+	places_note(&daemon->places, &report->err);
 	control_outcome(daemon->control, account, before, after);
 	tell_delivery(account, report);
 	(void)tell_outcome(account, report, before, after, daemon->params.watched, &news);
@@ -221,7 +234,7 @@ static void on_status(void *ctx)
 	}
 	notify_say(daemon->notify, "STATUS=%zu account%s, %zu listening, %zu in backoff",
 		   daemon->count, daemon->count == 1 ? "" : "s", listening, failing);
-	loop_timer_start(daemon->status, DAEMON_STATUS_MS);
+	daemon->news = false;
 }
 
 /* ---- accounts ------------------------------------------------------------------------------ */
@@ -251,6 +264,7 @@ static struct watch *start(struct daemon *daemon, const struct config_account *a
 {
 	return watch_new(&(struct watch_params){.shared = daemon->shared,
 						.scheduler = daemon->scheduler,
+						.places = &daemon->places,
 						.account = account,
 						.first_ms = first_ms(daemon, account),
 						.on_outcome = on_outcome,
@@ -398,8 +412,8 @@ static void take_over(struct daemon *daemon, struct config *fresh)
 	daemon->own = fresh;
 	daemon->config = fresh;
 	account_reconfigure(daemon->shared, fresh);
-	scheduler_limits(daemon->scheduler, fresh->max_connections,
-			 fresh->max_connections_per_host);
+	places_share(&daemon->places, fresh);
+	scheduler_limits(daemon->scheduler, daemon->places.visits, fresh->max_connections_per_host);
 	start_all(daemon, fresh);
 	control_changed(daemon->control);
 	alert_command(daemon->alert, (const char *const *)fresh->notify_command);
@@ -553,8 +567,9 @@ int daemon_run(const struct daemon_params *params)
 		return err_exit_code(err.kind);
 	}
 	daemon.loop = account_loop(daemon.shared);
-	daemon.scheduler = scheduler_new(params->config->max_connections,
-					 params->config->max_connections_per_host);
+	places_share(&daemon.places, params->config);
+	daemon.scheduler =
+	    scheduler_new(daemon.places.visits, params->config->max_connections_per_host);
 	run(&daemon);
 	if (daemon.out_of_grace)
 		_exit(0);

@@ -4,7 +4,8 @@
  * Turns that are due some time stand in one heap. As their time comes they move to the heap of
  * their host, where they wait for a slot. The hosts at which a turn waits and a slot is free stand
  * in a third heap, each by the first turn that waits there. A full host stands in none, and is thus
- * never looked at.
+ * never looked at. Those who come with a connection wait at a host of their own, which is never
+ * full.
  */
 #include "daemon/scheduler.h"
 
@@ -28,8 +29,10 @@ struct host {
 struct turn {
 	struct turn *prev, *next;
 	struct host *host;
+	struct host *at; /* where it waits or runs: its host, or links */
 	void *owner;
 	struct heap_node node; /* in later, or in waiting of the host */
+	bool connected;
 	bool is_waiting;
 	bool runs;
 };
@@ -40,6 +43,7 @@ struct scheduler {
 	uint64_t serial;
 	uint64_t compared; /* at hosts that are gone */
 	struct host *hosts;
+	struct host links; /* those who come connected, to whichever host */
 	struct turn *turns;
 	struct heap later;
 	size_t waiting; /* at all hosts */
@@ -52,6 +56,7 @@ struct scheduler *scheduler_new(size_t most, size_t most_per_host)
 
 	scheduler->most = most;
 	scheduler->most_per_host = most_per_host;
+	scheduler->links.node.owner = &scheduler->links;
 	return scheduler;
 }
 
@@ -79,10 +84,16 @@ void scheduler_free(struct scheduler **scheduler_p)
 	free(turn);
 	HASH_ITER(hh, scheduler->hosts, host, next_host)
 	free_host(scheduler, host);
+	heap_free(&scheduler->links.waiting);
 	heap_free(&scheduler->later);
 	heap_free(&scheduler->open);
 	free(scheduler);
 	*scheduler_p = NULL;
+}
+
+static bool is_full(const struct scheduler *scheduler, const struct host *host)
+{
+	return host != &scheduler->links && host->running >= scheduler->most_per_host;
 }
 
 /* Brings the host where it belongs after its turns or its slots have changed. */
@@ -90,7 +101,7 @@ static void settle(struct scheduler *scheduler, struct host *host)
 {
 	const struct heap_node *first = heap_first(&host->waiting);
 
-	if (!first || host->running >= scheduler->most_per_host) {
+	if (!first || is_full(scheduler, host)) {
 		heap_take(&scheduler->open, &host->node);
 		return;
 	}
@@ -156,8 +167,8 @@ static void leave(struct scheduler *scheduler, struct turn *turn)
 	}
 	turn->is_waiting = false;
 	scheduler->waiting--;
-	heap_take(&turn->host->waiting, &turn->node);
-	settle(scheduler, turn->host);
+	heap_take(&turn->at->waiting, &turn->node);
+	settle(scheduler, turn->at);
 }
 
 void scheduler_remove(struct scheduler *scheduler, struct turn **turn_p)
@@ -185,6 +196,11 @@ void scheduler_due(struct scheduler *scheduler, struct turn *turn, uint64_t at)
 		heap_put(&scheduler->later, &turn->node);
 }
 
+void scheduler_connected(struct turn *turn, bool connected)
+{
+	turn->connected = connected;
+}
+
 void scheduler_not_due(struct scheduler *scheduler, struct turn *turn)
 {
 	scheduler_due(scheduler, turn, UINT64_MAX);
@@ -199,9 +215,10 @@ static void welcome(struct scheduler *scheduler, uint64_t now)
 
 		heap_take(&scheduler->later, &turn->node);
 		turn->is_waiting = true;
+		turn->at = turn->connected ? &scheduler->links : turn->host;
 		scheduler->waiting++;
-		heap_put(&turn->host->waiting, &turn->node);
-		settle(scheduler, turn->host);
+		heap_put(&turn->at->waiting, &turn->node);
+		settle(scheduler, turn->at);
 	}
 }
 
@@ -231,8 +248,8 @@ void scheduler_done(struct scheduler *scheduler, struct turn *turn)
 		return;
 	turn->runs = false;
 	scheduler->running--;
-	turn->host->running--;
-	settle(scheduler, turn->host);
+	turn->at->running--;
+	settle(scheduler, turn->at);
 	if (turn->node.at != UINT64_MAX)
 		heap_put(&scheduler->later, &turn->node);
 }
@@ -250,11 +267,9 @@ uint64_t scheduler_wait(const struct scheduler *scheduler, uint64_t now)
 
 bool scheduler_crowded(const struct scheduler *scheduler, const struct turn *turn)
 {
-	const struct host *host = turn->host;
-
 	if (!turn->runs)
 		return false;
-	if (host->waiting.count && host->running >= scheduler->most_per_host)
+	if (turn->at->waiting.count && is_full(scheduler, turn->at))
 		return true;
 	return scheduler->open.count && scheduler->running >= scheduler->most;
 }
@@ -271,7 +286,8 @@ uint64_t scheduler_when(const struct turn *turn)
 
 uint64_t scheduler_compared(const struct scheduler *scheduler)
 {
-	uint64_t all = scheduler->compared + scheduler->later.compared + scheduler->open.compared;
+	uint64_t all = scheduler->compared + scheduler->later.compared + scheduler->open.compared +
+		       scheduler->links.waiting.compared;
 
 	for (const struct host *host = scheduler->hosts; host; host = host->hh.next)
 		all += host->waiting.compared;

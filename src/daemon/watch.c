@@ -3,9 +3,9 @@
  *
  * What is to be visited is noted (all mailboxes at a time, or an ear where there is news), and the
  * scheduler is asked for a turn. In each turn one visit is made; where more is due, another turn is
- * asked for, behind those of others. A visit leaves a connection behind, which becomes the ear of
- * the mailbox that it went to. After a visit of several mailboxes the first ear's follows in the
- * same turn, by the same connection.
+ * asked for, behind those of others. A visit leaves a connection behind, if there is a place for
+ * one that listens, which becomes the ear of the mailbox that it went to. After a visit of several
+ * mailboxes the first ear's follows in the same turn, by the same connection.
  */
 #include "daemon/watch.h"
 
@@ -60,6 +60,7 @@ struct watch {
 	bool pushes;	   /* the server has told of news by itself */
 	bool by_link;	   /* the present visit began with a connection that had been left */
 	bool by_news;	   /* it is because an ear has heard of some */
+	bool placed;	   /* the present visit has a place for a connection that listens */
 	bool again;	   /* all mailboxes are asked for while they are visited */
 	bool retry_now;
 	bool stopping;
@@ -86,11 +87,24 @@ static struct ear *first_ear(struct watch *watch)
 	return first;
 }
 
+/* Where the next visit goes; NULL: to all mailboxes, which comes first where both are due. */
+static struct ear *next_ear(struct watch *watch)
+{
+	return watch->whole_at <= now_of(watch) ? NULL : first_ear(watch);
+}
+
+/* By whose connection, if it has one: a visit of all uses that of the first ear. */
+static struct ear *carrier(struct watch *watch, struct ear *ear)
+{
+	return ear ? ear : watch->ears;
+}
+
 static void arrange(struct watch *watch)
 {
 	const struct ear *ear = first_ear(watch);
 	uint64_t at = ear && ear->due_at < watch->whole_at ? ear->due_at : watch->whole_at;
 
+	scheduler_connected(watch->turn, carrier(watch, next_ear(watch))->listener != NULL);
 	if (!watch->stopping)
 		scheduler_due(watch->params.scheduler, watch->turn,
 			      at < watch->hold ? watch->hold : at);
@@ -124,6 +138,14 @@ static uint64_t interval_of(const struct watch *watch)
 }
 
 /* ---- ears ---------------------------------------------------------------------------------- */
+
+/* Its place is free for another. */
+static void close_ear(struct ear *ear)
+{
+	if (ear->listener)
+		places_give(ear->watch->params.places);
+	listener_free(&ear->listener);
+}
 
 static uint64_t span_of(const struct watch *watch)
 {
@@ -160,7 +182,7 @@ static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 		watch->pushes |= what == LISTENER_PUSHED;
 		ear->due_at += calm_ms(ear);
 	} else {
-		listener_free(&ear->listener);
+		close_ear(ear);
 		if (now_of(watch) - ear->since >= WATCH_SHORT_MS)
 			ear->short_lives = 0;
 		if (what == LISTENER_REFUSED || ++ear->short_lives == WATCH_SHORT_LIVES)
@@ -190,7 +212,7 @@ static void listen(struct ear *ear, struct link **link)
 
 static void ear_free(struct ear *ear)
 {
-	listener_free(&ear->listener);
+	close_ear(ear);
 	free(ear->mailbox);
 	*ear = (struct ear){.mailbox = NULL};
 }
@@ -220,9 +242,12 @@ static void choose_ears(struct watch *watch, const struct session_report *report
 	watch->patterns = report->mailbox_count > WATCH_EARS_MAX;
 	for (const char *const *item = account_mailboxes(watch->params.account); *item; item++)
 		watch->patterns |= pattern_is_wild(*item);
-	for (size_t i = 0; i < watch->ear_count; i++)
-		if (!watch->ears[i].listener)
-			watch->ears[i].due_at = now_of(watch);
+	for (size_t i = 0; i < watch->ear_count; i++) {
+		if (watch->ears[i].listener)
+			continue;
+		watch->ears[i].due_at = now_of(watch);
+		watch->ears[i].deaf |= i && places_full(watch->params.places);
+	}
 }
 
 /* ---- visits -------------------------------------------------------------------------------- */
@@ -385,7 +410,10 @@ static void on_end(void *ctx, struct session *session)
 		if (!watch->visited)
 			ear->due_at = WATCH_NEVER;
 		listen(ear, &link);
+	} else if (watch->placed) {
+		places_give(watch->params.places);
 	}
+	watch->placed = false;
 	scheduler_done(watch->params.scheduler, watch->turn);
 	arrange(watch);
 }
@@ -399,30 +427,35 @@ static void visit(struct watch *watch, struct ear *ear, struct link *link)
 	watch->begun = now_of(watch);
 	watch->visits += whole;
 	watch->by_link = link != NULL;
+	watch->placed = link || (account->idle && account->protocol == CONFIG_IMAP &&
+				 places_take(watch->params.places));
 	if (whole)
 		watch->again = false;
 	else
 		ear->due_at = WATCH_NEVER;
-	watch->session = account_begin(
-	    watch->params.shared, account,
-	    &(struct account_visit){.retry_now = watch->retry_now,
-				    .link = link,
-				    .stays = account->idle && account->protocol == CONFIG_IMAP,
-				    .only = whole ? NULL : ear->only,
-				    .most = WATCH_SHARE,
-				    .on_outcome = on_outcome,
-				    .on_end = on_end,
-				    .ctx = watch});
+	watch->session = account_begin(watch->params.shared, account,
+				       &(struct account_visit){.retry_now = watch->retry_now,
+							       .link = link,
+							       .stays = watch->placed,
+							       .only = whole ? NULL : ear->only,
+							       .most = WATCH_SHARE,
+							       .on_outcome = on_outcome,
+							       .on_end = on_end,
+							       .ctx = watch});
 	watch->retry_now = false;
 }
 
-/* A visit of all uses the connection of the first ear. */
 void watch_run(struct watch *watch)
 {
-	bool whole_due = watch->whole_at <= now_of(watch);
-	struct ear *ear = whole_due ? NULL : first_ear(watch);
-	struct ear *by = ear ? ear : watch->ears;
-	struct link *link = by->listener ? listener_take(&by->listener) : NULL;
+	struct ear *ear = next_ear(watch);
+	struct ear *by = carrier(watch, ear);
+	struct link *link = NULL;
+
+	if (by->listener) {
+		link = listener_take(&by->listener);
+		if (!link)
+			places_give(watch->params.places);
+	}
 
 	watch->hold = 0;
 	watch->by_news = ear && link;
@@ -456,7 +489,7 @@ void watch_stop(struct watch *watch)
 	watch->stopping = true;
 	scheduler_not_due(watch->params.scheduler, watch->turn);
 	for (size_t i = 0; i < watch->ear_count; i++)
-		listener_free(&watch->ears[i].listener);
+		close_ear(&watch->ears[i]);
 	if (watch->session)
 		session_stop(watch->session);
 }
@@ -547,6 +580,8 @@ void watch_free(struct watch **watch_p)
 		return;
 	for (size_t i = 0; i < watch->ear_count; i++)
 		ear_free(&watch->ears[i]);
+	if (watch->placed)
+		places_give(watch->params.places);
 	session_free(&watch->session);
 	scheduler_remove(watch->params.scheduler, &watch->turn);
 	free(watch);

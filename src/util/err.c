@@ -7,6 +7,7 @@
 #include "util/str.h"
 #include "util/veil.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,8 @@ bool err_sys(struct err *err, enum err_kind kind, int sys, const char *format, .
 
 	if (!err)
 		return false;
+	if (sys == EMFILE || sys == ENFILE)
+		kind = ERR_TEMPORARY;
 	va_start(args, format);
 	set_words(err, kind, format, args);
 	va_end(args);

@@ -314,6 +314,12 @@ def remember(home, state, count):
              gone) for i in range(count)))
 
 
+def finish():
+    if missed:
+        print("not reached: " + "; ".join(missed))
+    sys.exit(1 if missed else 0)
+
+
 def main():
     user.continue_unprivileged()
     import runner
@@ -326,9 +332,7 @@ def main():
         for name in sys.argv[1:] or parts:
             parts[name](bench)
             print()
-    if missed:
-        print("not reached: " + "; ".join(missed))
-    sys.exit(1 if missed else 0)
+    finish()
 
 
 if __name__ == "__main__":

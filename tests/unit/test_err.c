@@ -168,6 +168,19 @@ START_TEST(the_server_is_quoted_visibly)
 }
 END_TEST
 
+START_TEST(want_of_descriptors_is_temporary)
+{
+	struct err err;
+
+	err_sys(&err, ERR_CONFIG, EMFILE, "ca_file");
+	ck_assert_int_eq(err.kind, ERR_TEMPORARY);
+	err_sys(&err, ERR_STATE, ENFILE, "a lock");
+	ck_assert_int_eq(err.kind, ERR_TEMPORARY);
+	err_sys(&err, ERR_STATE, EACCES, "a lock");
+	ck_assert_int_eq(err.kind, ERR_STATE);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("err");
@@ -183,6 +196,7 @@ int main(void)
 	tcase_add_test(tests, nobody_has_to_want_an_error);
 	tcase_add_test(tests, words_are_one_line_and_fit);
 	tcase_add_test(tests, the_server_is_quoted_visibly);
+	tcase_add_test(tests, want_of_descriptors_is_temporary);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

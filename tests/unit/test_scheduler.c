@@ -282,6 +282,41 @@ START_TEST(a_full_host_does_not_hold_up_others)
 }
 END_TEST
 
+START_TEST(who_comes_connected_takes_no_slot_of_its_host)
+{
+	with(4, 1);
+	for (size_t i = 0; i < 6; i++) {
+		add(i, "host");
+		scheduler_connected(turns[i], i % 2);
+		due(i, i);
+	}
+	ck_assert_int_eq(next(9), 0);
+	ck_assert_int_eq(next(9), 1);
+	ck_assert_int_eq(next(9), 3);
+	ck_assert_int_eq(next(9), 5);
+	ck_assert_int_eq(next(9), -1);
+	ck_assert(crowded(0));
+	ck_assert(!crowded(1)); /* who waits for the host would not get it */
+	done(1);
+	ck_assert_int_eq(next(9), -1);
+	scheduler_connected(turns[0], true);
+	done(0);
+	ck_assert_int_eq(next(9), 2);
+	/* What was told holds from when it is due again. */
+	due(0, 9);
+	ck_assert_int_eq(next(9), 0);
+	scheduler_connected(turns[5], false);
+	done(5);
+	due(5, 9);
+	ck_assert_int_eq(next(9), -1);
+	drop(3);
+	drop(2);
+	ck_assert_int_eq(next(9), 4);
+	done(4);
+	ck_assert_int_eq(next(9), 5);
+}
+END_TEST
+
 START_TEST(done_for_one_that_waits_does_nothing)
 {
 	with(1, 1);
@@ -538,7 +573,7 @@ START_TEST(full_hosts_are_not_looked_at)
 		ck_assert_int_eq(next(1), -1);
 		done(i);
 	}
-	ck_assert_uint_le(scheduler_compared(scheduler) - before, 100 * 8);
+	ck_assert_uint_le(scheduler_compared(scheduler) - before, 100 * (uintmax_t)8);
 	ck_assert(crowded(0));
 }
 END_TEST
@@ -728,6 +763,7 @@ int main(void)
 	tcase_add_test(tests, a_turn_comes_again_and_again);
 	tcase_add_test(tests, first_told_first_served);
 	tcase_add_test(tests, a_full_host_does_not_hold_up_others);
+	tcase_add_test(tests, who_comes_connected_takes_no_slot_of_its_host);
 	tcase_add_test(tests, done_for_one_that_waits_does_nothing);
 	tcase_add_test(tests, who_waits_for_a_slot_is_not_waited_for);
 	tcase_add_test(tests, crowded_at_the_host);
