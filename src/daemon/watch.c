@@ -388,8 +388,16 @@ void watch_run(struct watch *watch)
 {
 	struct ear *ear = next_ear(watch);
 	struct ear *by = carrier(watch, ear);
-	struct link *link = by->listener ? listener_take(&by->listener) : NULL;
+	bool listened = by->listener != NULL;
+	struct link *link = listened ? listener_take(&by->listener) : NULL;
 
+	/* It has died since it told of news. Whoever connects waits for a slot of the host. */
+	if (listened && !link) {
+		places_give(watch->params.places);
+		scheduler_done(watch->params.scheduler, watch->turn);
+		arrange(watch);
+		return;
+	}
 	watch->hold = 0;
 	if (!ear)
 		watch->whole_at = UINT64_MAX;
