@@ -449,14 +449,16 @@ void watch_run(struct watch *watch)
 {
 	struct ear *ear = next_ear(watch);
 	struct ear *by = carrier(watch, ear);
-	struct link *link = NULL;
+	bool listened = by->listener != NULL;
+	struct link *link = listened ? listener_take(&by->listener) : NULL;
 
-	if (by->listener) {
-		link = listener_take(&by->listener);
-		if (!link)
-			places_give(watch->params.places);
+	/* It has died since it told of news. Whoever connects waits for a slot of the host. */
+	if (listened && !link) {
+		places_give(watch->params.places);
+		scheduler_done(watch->params.scheduler, watch->turn);
+		arrange(watch);
+		return;
 	}
-
 	watch->hold = 0;
 	watch->by_news = ear && link;
 	if (!ear)

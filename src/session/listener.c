@@ -29,6 +29,9 @@ static void tell(struct listener *listener, enum listener_what what, const struc
 		return;
 	listener->over = true;
 	loop_timer_free(&listener->timer);
+	/* Its turn may be long in coming, and nothing is said on the connection until then. */
+	if (listener->link)
+		conn_patience(listener->link->conn, 0);
 	listener->params.on(listener->params.ctx, what, err);
 }
 

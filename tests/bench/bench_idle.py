@@ -75,7 +75,8 @@ def hold(lab, count, few):
         memory = daemon.memory()
         figure("memory (RssAnon) for each after the burst", (memory - few) / (count - FEW), MEMORY,
                "KB", "%.1f")
-        whole(daemon, count)
+        if count < 2_000:
+            whole(daemon, count)
     print("A restart with %d accounts; %s" % (count, load()), flush=True)
     lab.forget_log()
     with Daemon(crowd.home) as daemon:
@@ -133,7 +134,8 @@ def whole(daemon, count):
         time.sleep(3)
     each = (daemon.cpu() - cpu) / count
     figure("CPU of a visit in which nothing is new", 1000 * each, None, "ms", "%.2f")
-    figure("    of all of them, spread over the hour", 100 * each * count / 3600, None, "%", "%.2f")
+    figure("    of 10,000 of them, spread over the hour", 100 * each * 10_000 / 3600, None, "%",
+           "%.2f")
 
 
 def few_kb(lab):

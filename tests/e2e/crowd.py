@@ -176,7 +176,7 @@ class Crowd:
         self.lab, self.home = lab, Home(lab, lab.file("homes", name))
         self.users = ["%s%05d" % (name, number) for number in range(count)]
         self.home.configure({}, defaults=self.home.account(
-            None, host=None, auth="plain", deliver=None,
+            None, host=None, auth="plain", deliver=None, timeout=None,
             tls={"mode": "starttls", "ca_file": lab.ca, "server_name": NAME}, **keys))
         for number, user in enumerate(self.users):
             self.home.write("accounts.d/%s.yaml" % user, "user: %s\nhost: %s\ndeliver: {maildir: %s}\n"

@@ -4,7 +4,11 @@ import os
 import re
 import resource
 import signal
+import socket
+import threading
 import time
+
+import lab as laboratory
 
 from crowd import Crowd, CrowdLab, Daemon
 from lab import wait_for
@@ -91,3 +95,61 @@ def crowd_runs_out_of_descriptors(lab, home):
         daemon.listening(8, 10)
         burst(crowd, "later", 10)
     once(crowd, "burst", "later")
+
+
+class Relay:
+    """Between a client and the server, until it is cut; then it takes new connections."""
+
+    def __init__(self, port):
+        self.target, self.open = (laboratory.HOST, port), []
+        self.listener = socket.create_server((laboratory.HOST, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            pair = self.listener.accept()[0], socket.create_connection(self.target)
+            self.open += pair
+            for one, other in (pair, pair[::-1]):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _carry(one, other):
+        with contextlib.suppress(OSError):
+            while octets := one.recv(65536):
+                other.sendall(octets)
+
+    def cut(self):
+        for one in self.open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self.open = []
+
+
+@case()
+def crowd_waits_with_news(lab, home):
+    """While an account with news waits for its turn its connection breaks: it connects again, and
+    has a place to listen again, of which there are no more than needed."""
+    crowd = Crowd(lab, os.path.basename(home.path) + "-", 2)
+    busy, waits = crowd.users
+    relay = Relay(lab.ports["imap"])
+    crowd.home.write("accounts.d/%s.yaml" % waits, "user: %s\nhost: %s\nport: %d\n"
+                     "deliver: {maildir: %s}\n" % (waits, laboratory.HOST, relay.port,
+                                                  crowd.home.file("mail", waits)))
+    crowd.home.write("accounts.d/%s.yaml" % busy, "user: %s\nhost: %s\ndeliver: {mda: [%s]}\n" % (
+        busy, laboratory.HOST, crowd.home.script(
+            "mda", "cat >/dev/null; touch %s; sleep 4" % crowd.home.file("busy"))))
+    with Daemon(crowd.home, **limit(64 + 24 + 2)) as daemon:
+        daemon.listening(2, 20)
+        for number in range(1, 4):
+            crowd.send(busy, str(number))
+            wait_for(lambda: os.path.exists(crowd.home.file("busy")), 10, daemon.said())
+            crowd.send(waits, str(number))
+            time.sleep(1.5)
+            assert len(crowd.subjects(waits)) == number - 1, "it did not wait for its turn"
+            relay.cut()
+            wait_for(lambda: len(crowd.subjects(waits)) == number, 10, daemon.said())
+            os.remove(crowd.home.file("busy"))
+            time.sleep(1.5)
+            assert daemon.look()["listening"] == 2, daemon.look()
+    assert len(lab.logins(waits)) == 4, lab.logins(waits)
