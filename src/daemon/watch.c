@@ -23,8 +23,12 @@
 enum {
 	MINUTE = 60 * 1000,
 	HOUR = 60 * MINUTE,
-	WATCH_BUSY_MS = 5000,	/* another mailhaul is at work on the account */
-	WATCH_SHORT_MS = MINUTE /* an ear that lived no longer is not tried again at once */
+	WATCH_BUSY_MS = 5000,	 /* another mailhaul is at work on the account */
+	WATCH_SHORT_MS = MINUTE, /* an ear that lived no longer is not tried again at once */
+	/* News of nothing is looked at after a pause that doubles: a server may tell it for ever.
+	 */
+	WATCH_VAIN_MS = 1000,
+	WATCH_VAIN_MOST_MS = MINUTE
 };
 
 struct ear {
@@ -33,6 +37,9 @@ struct ear {
 	const char *only[2]; /* it, and NULL */
 	struct listener *listener;
 	uint64_t since;
+	uint64_t vain_ms; /* the pause after news of nothing; 0: the last news was true */
+	uint64_t hold;	  /* not visited before: end of that pause */
+	bool news;
 	bool due;  /* there is news, or it is to be opened */
 	bool deaf; /* it could not listen: not before the next visit of all mailboxes */
 };
@@ -62,18 +69,30 @@ static uint64_t now_of(const struct watch *watch)
 
 /* ---- when ---------------------------------------------------------------------------------- */
 
+/* The ear that is to be visited first; NULL: none is. */
 static struct ear *due_ear(struct watch *watch)
 {
-	for (size_t i = 0; i < watch->ear_count; i++)
-		if (watch->ears[i].due && !watch->ears[i].deaf)
-			return &watch->ears[i];
-	return NULL;
+	struct ear *first = NULL;
+
+	for (size_t i = 0; i < watch->ear_count; i++) {
+		struct ear *ear = &watch->ears[i];
+
+		if (ear->due && !ear->deaf && (!first || ear->hold < first->hold))
+			first = ear;
+	}
+	return first;
 }
 
 static void arrange(struct watch *watch)
 {
-	uint64_t at = due_ear(watch) ? now_of(watch) : watch->whole_at;
+	const struct ear *ear = due_ear(watch);
+	uint64_t now = now_of(watch);
+	uint64_t at = ear ? ear->hold : watch->whole_at;
 
+	if (ear && at < now)
+		at = now;
+	if (at > watch->whole_at)
+		at = watch->whole_at;
 	if (!watch->stopping)
 		scheduler_due(watch->params.scheduler, watch->turn,
 			      at < watch->hold ? watch->hold : at);
@@ -123,6 +142,7 @@ static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 	struct watch *watch = ear->watch;
 
 	if (what == LISTENER_NEWS || what == LISTENER_PUSHED) {
+		ear->news = true;
 		watch->pushes |= what == LISTENER_PUSHED;
 	} else {
 		listener_free(&ear->listener);
@@ -253,6 +273,28 @@ static uint64_t after_visit(struct watch *watch, const struct session_report *re
 	return backoff_after(&watch->backoff, &visit, arc4random());
 }
 
+/* Is what lies in the only mailbox there is all that was visited? Then it is open. */
+static bool is_open(const struct watch *watch)
+{
+	const char *const *items = account_mailboxes(watch->params.account);
+
+	return watch->visited || (!strcmp(items[0], "INBOX") && !items[1]);
+}
+
+/* Was there what the news told of? */
+static void weigh_news(struct ear *ear, const struct session_report *report)
+{
+	if (report->counts.fetched)
+		ear->vain_ms = 0;
+	else if (ear->news && ear->vain_ms)
+		ear->vain_ms =
+		    2 * ear->vain_ms < WATCH_VAIN_MOST_MS ? 2 * ear->vain_ms : WATCH_VAIN_MOST_MS;
+	else if (ear->news)
+		ear->vain_ms = WATCH_VAIN_MS;
+	ear->hold = now_of(ear->watch) + ear->vain_ms;
+	ear->news = false;
+}
+
 static void conclude(struct watch *watch, const struct session_report *report, bool left_link)
 {
 	bool failed = !report->whole;
@@ -270,6 +312,8 @@ static void conclude(struct watch *watch, const struct session_report *report, b
 	}
 	if (watch->again || shared_out(watch, &report->counts))
 		wait_ms = 0;
+	if (!whole || (is_open(watch) && watch->ear_count))
+		weigh_news(whole ? watch->ears : watch->visited, report);
 	if (whole) {
 		watch->whole_at = at_after(watch, wait_ms);
 		return;
@@ -300,14 +344,6 @@ static void settle(struct watch *watch, const struct session_report *report, boo
 }
 
 static void visit(struct watch *watch, struct ear *ear, struct link *link);
-
-/* Is what lies in the only mailbox there is all that was visited? Then it is open. */
-static bool is_open(const struct watch *watch)
-{
-	const char *const *items = account_mailboxes(watch->params.account);
-
-	return watch->visited || (!strcmp(items[0], "INBOX") && !items[1]);
-}
 
 static void on_end(void *ctx, struct session *session)
 {

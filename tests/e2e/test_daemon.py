@@ -2,7 +2,10 @@
 import contextlib
 import os
 import signal
+import sys
 import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
 
 import lab as laboratory
 import messages
@@ -10,6 +13,7 @@ from lab import wait_for
 from program import compare
 from runner import case
 from test_collect import one_account, user_of
+from world import MoodyImap
 
 
 @contextlib.contextmanager
@@ -94,3 +98,25 @@ def daemon_listens_in_several_mailboxes(lab, home):
     for folder, those in mail.items():
         compare(those, home.letters("Mail-" + (folder or "INBOX")))
     assert not said(home), said(home)
+
+
+@case(deadline=90)
+def daemon_pauses_after_vain_news(lab, home):
+    """A server that tells of new mail all the time, though there is none, is not asked all the
+    time; when there is some, it comes."""
+    mail = messages.sample(3)
+    with MoodyImap(lab.certificates, 1) as server:
+        server.add(mail)
+        server.news = True
+        home.configure({"box": home.account("box", port=server.port, interval="1h")})
+        with daemon(home):
+            arrived(home, 3)
+            time.sleep(8)
+            visits = server.commands.count("SELECT") + server.commands.count("EXAMINE")
+            assert 3 <= visits <= 7, "%d visits" % visits
+            server.news = False
+            time.sleep(1)
+            more = messages.sample(1, first=100)
+            server.add(more)
+            arrived(home, 4, 15)
+    compare(mail + more, home.letters())
