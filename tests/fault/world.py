@@ -130,7 +130,7 @@ class Line:
 KEEPER = """
 trap 'kill -TERM $pid; wait $pid; exit' TERM
 while :; do
-    [ -e "$2" ] || { /usr/sbin/dovecot -F -c "$1" & pid=$!; wait $pid; }
+    [ -e "$2" ] || { /usr/sbin/dovecot -F -c "$1" 2>>"$3" & pid=$!; wait $pid; }
     sleep 0.1
 done
 """
@@ -144,7 +144,8 @@ class Dovecot(laboratory.Lab):
         super().__init__()
 
     def command(self):
-        return ["/bin/sh", "-c", KEEPER, "keeper", self.file("dovecot.conf"), self.file("away")]
+        return ["/bin/sh", "-c", KEEPER, "keeper", self.file("dovecot.conf"), self.file("away"),
+                self.file("dovecot.err")]
 
     def _configure(self):
         super()._configure()
