@@ -245,7 +245,7 @@ asan ubsan: $(BUILD)/deps-build
 tsan: $(BUILD)/deps-build
 	@$(sub) BUILD=$(BUILD)/$@ WERROR= LDFLAGS=-fsanitize=thread \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" all units $(SHIMS) servers
-	@MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units e2e soak daemon
+	@CK_TIMEOUT_MULTIPLIER=10 MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units e2e soak daemon
 
 coverage: $(BUILD)/deps-build $(BUILD)/deps-coverage
 	@$(sub) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage units
