@@ -136,6 +136,18 @@ static uint64_t span_of(const struct watch *watch)
 	return span < MINUTE ? MINUTE : span;
 }
 
+/* Until the next visit of all mailboxes, which may have been far away while all of them were
+ * listened to. */
+static void go_deaf(struct ear *ear)
+{
+	struct watch *watch = ear->watch;
+	uint64_t at = now_of(watch) + watch->params.account->interval_ms;
+
+	ear->deaf = true;
+	if (watch->whole_at != UINT64_MAX && watch->whole_at > at)
+		watch->whole_at = at;
+}
+
 static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 {
 	struct ear *ear = ctx;
@@ -146,7 +158,8 @@ static void on_heard(void *ctx, enum listener_what what, const struct err *err)
 		watch->pushes |= what == LISTENER_PUSHED;
 	} else {
 		listener_free(&ear->listener);
-		ear->deaf = what == LISTENER_REFUSED || now_of(watch) - ear->since < WATCH_SHORT_MS;
+		if (what == LISTENER_REFUSED || now_of(watch) - ear->since < WATCH_SHORT_MS)
+			go_deaf(ear);
 		log_info("%s: does not listen in %s any more: %s", watch->params.account->name,
 			 ear->mailbox, err ? err->words : "the server refuses it");
 	}
@@ -318,7 +331,8 @@ static void conclude(struct watch *watch, const struct session_report *report, b
 		watch->whole_at = at_after(watch, wait_ms);
 		return;
 	}
-	watch->visited->deaf |= !left_link;
+	if (!left_link)
+		go_deaf(watch->visited);
 	watch->visited->due |= shared_out(watch, &report->counts);
 }
 
@@ -333,7 +347,7 @@ static void settle(struct watch *watch, const struct session_report *report, boo
 		due_again(watch, 0);
 		break;
 	case UPSHOT_CROWDED:
-		watch->visited->deaf = true;
+		go_deaf(watch->visited);
 		log_info("%s: does not listen in %s: %s", watch->params.account->name,
 			 watch->visited->mailbox, report->err.words);
 		break;

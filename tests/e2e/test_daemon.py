@@ -13,7 +13,7 @@ from lab import wait_for
 from program import compare
 from runner import case
 from test_collect import one_account, user_of
-from world import MoodyImap
+from world import Line, MoodyImap
 
 
 @contextlib.contextmanager
@@ -98,6 +98,23 @@ def daemon_listens_in_several_mailboxes(lab, home):
     for folder, those in mail.items():
         compare(those, home.letters("Mail-" + (folder or "INBOX")))
     assert not said(home), said(home)
+
+
+@case()
+def daemon_polls_again_when_it_cannot_listen(lab, home):
+    """While all mailboxes are listened to, they are polled once an hour; not so after that."""
+    mail, user, line = messages.sample(2), user_of(home), Line(lab.ports["imap"], 1)
+    lab.fill(user, mail)
+    home.configure({"box": home.account(user, port=line.port, interval="10s")})
+    with daemon(home):
+        arrived(home, 2)
+        time.sleep(1)
+        line.cut(1)
+        time.sleep(0.5)
+        more = messages.sample(2, first=100)
+        lab.fill(user, more)
+        arrived(home, 4, 20)
+    compare(mail + more, home.letters())
 
 
 @case(deadline=90)
