@@ -16,6 +16,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 import time
 
@@ -28,7 +29,8 @@ import user  # noqa: E402
 SECONDS = float(os.environ.get("SOAK_SECONDS") or 30)
 SEED = int(os.environ.get("SOAK_SEED") or 1)
 HOUR, DAY = 3600, 86400
-# A daemon that is as calm as before may hold so much more: what malloc() keeps for later.
+# A daemon that is as calm as before may hold so much more: the state's two caches, which grow with
+# it up to 512 KB each, and what malloc() keeps for later.
 MEMORY_KB = 1024
 LEAVES = 5  # seconds, which TERM has; and more for a sanitizer's report
 MDA = 'f=$(mktemp "$HOME/part/XXXXXX") && cat >"$f" && [ ! -e "$HOME/refuse" ] || exit 75\n' \
@@ -166,6 +168,9 @@ class Daemon:
         self.home, self.env, self.checks, self.log = home, env, checks, log
         self.process, self.lives, self.killed, self.ended, self.slowest = None, 0, 0, 0, 0.0
         open(log, "w").close()
+        self.ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.ready.bind(env["NOTIFY_SOCKET"])
+        self.ready.settimeout(0.1)
 
     def said(self):
         with open(self.log, errors="replace") as file:
@@ -188,6 +193,11 @@ class Daemon:
         self.lives += 1
         with open(self.log, "ab") as log:
             self.process = self.home.start("-v", "daemon", env=self.env, stdout=log, stderr=log)
+        end, words = time.monotonic() + 60, b""
+        while b"READY=1" not in words and self.alive() and time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                words = self.ready.recv(4096)
+        self.checks(b"READY=1" in words, "it starts", self.said()[-2000:])
 
     def alive(self):
         return self.process.poll() is None
@@ -204,6 +214,13 @@ class Daemon:
         self.killed += 1
         self.process.kill()
         self.process.wait()
+        self.drain()
+
+    def drain(self):
+        """What a daemon that is gone said of itself."""
+        with contextlib.suppress(TimeoutError):
+            while self.ready.recv(4096):
+                pass
 
     def term(self, patience):
         began = time.monotonic()
@@ -216,6 +233,7 @@ class Daemon:
             self.process.kill()
             self.process.wait()
         took = time.monotonic() - began
+        self.drain()
         self.slowest = max(self.slowest, took)
         self.checks(code == 0 and took < patience, "TERM ends it",
                     "exit %s after %.1f s; %s" % (code, took, self.said()[-4000:]))
@@ -254,8 +272,7 @@ class Soak:
         self.clock = Clock(lab.file("clock"), {"": 10, "asan": 5, "tsan": 3}[self.sanitizer])
         self.counts, self.later, self.number = collections.Counter(), [], 1
         self.beside, self.began, self.calms, self.measured = [], time.monotonic(), [], {}
-        for name in ("part",):
-            os.mkdir(home.file(name))
+        os.mkdir(home.file("part"))
         self.script = home.script("mda", MDA)
         self.accounts = [Account(kind, lab, home, number) for number, kind in enumerate(KINDS)]
         self.moods = [one.server for one in self.accounts if one.server]
@@ -271,7 +288,8 @@ class Soak:
             "TSAN_OPTIONS": "exitcode=66:second_deadlock_stack=1"}
         env = {**self.clock_env, "LD_PRELOAD": ":".join(shims), "DISK_TOP": home.path + "/",
                "DISK_UNDER": home.path, "DISK_FAIL": "write,make,move,size",
-               "DISK_NTH": "1", "DISK_STAYS": "1", "DISK_ERRNO": "28", "DISK_WHILE": self.full}
+               "DISK_NTH": "1", "DISK_STAYS": "1", "DISK_ERRNO": "28", "DISK_WHILE": self.full,
+               "NOTIFY_SOCKET": lab.file("notify")}
         self.daemon = Daemon(home, env, self.checks, lab.file("daemon.log"))
         self.configure()
 
@@ -553,11 +571,11 @@ class Soak:
                 self.number += 2
         self.out = open(self.lab.file("beside.log"), "ab")
         self.daemon.start()
-        self.checks(self.daemon.says("listen", 0) or self.daemon.alive(), "it starts")
         part = SECONDS / 100
-        self.befall(40 * part, {**self.OFTEN, **self.DEADLY})
-        self.calm(max(SECONDS / 10, 30), "young")
-        self.befall(40 * part, self.OFTEN)
+        self.befall(32 * part, {**self.OFTEN, **self.DEADLY})
+        self.befall(12 * part, self.OFTEN)
+        self.calm(max(SECONDS / 10, 60), "young")
+        self.befall(36 * part, self.OFTEN)
         self.calm(max(SECONDS / 10, 60), "old")
         self.age()
         self.look_for_losses(self.accounts)
