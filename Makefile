@@ -102,7 +102,7 @@ servers: | $(BUILD)/deps-check
 # ---- tests ---------------------------------------------------------------------------------------
 
 # The whole matrix of crashes takes an hour; "make check" runs a part of it.
-.PHONY: demo check units dialogs options e2e fault crash bench bench-idle layers crash-build check-build
+.PHONY: demo check units dialogs options e2e fault crash bench bench-idle soak layers crash-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -118,6 +118,11 @@ e2e fault: $(BUILD)/deps-check
 crash: $(BUILD)/deps-check
 	@$(sub) all crash-build $(SHIMS)
 	@MAILHAUL_BUILD=$(BUILD) MAILHAUL_FULL=1 $(PYTHON) tests/fault/crash.py $(ONLY)
+
+# A quarter of an hour of what befalls a daemon in weeks; "make check" has half a minute of it.
+soak: $(BUILD)/deps-check
+	@$(sub) all $(SHIMS)
+	@MAILHAUL_BUILD=$(BUILD) SOAK_SECONDS=$(or $(SOAK_SECONDS),900) $(PYTHON) tests/fault/soak.py
 
 bench: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-bench
@@ -232,7 +237,7 @@ $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SHARED) $(wildcard tests/fuzz/*
 
 # ---- the same tests, with an eye on memory and on what C leaves undefined ------------------------
 
-.PHONY: asan ubsan coverage
+.PHONY: asan ubsan tsan coverage
 # A sanitizer's checks make gcc warn of what cannot be: there, warnings are shown and are no errors.
 asan: SANITIZE := address,undefined
 ubsan: SANITIZE := undefined
@@ -241,6 +246,13 @@ asan ubsan: $(BUILD)/deps-build
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all" \
 	    check-build
 	@MAILHAUL_BUILD=$(BUILD)/$@ $(PYTHON) tests/check.py units dialogs fuzz e2e fault
+
+# What has more than one thread: the committer's, the workers', and all that they share.
+tsan: $(BUILD)/deps-build
+	@$(sub) BUILD=$(BUILD)/$@ WERROR= LDFLAGS=-fsanitize=thread \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" all units $(SHIMS) servers
+	@CK_TIMEOUT_MULTIPLIER=10 TSAN_OPTIONS=atexit_sleep_ms=0 MAILHAUL_BUILD=$(BUILD)/$@ \
+	    $(PYTHON) tests/check.py units e2e soak daemon
 
 # Of all tests together, or of those that ONLY names: make coverage ONLY="units dialogs". Whoever runs
 # them writes beside the objects which lines were reached.

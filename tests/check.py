@@ -77,8 +77,8 @@ STAGES = [Stage("units", units), Stage("dialogs", dialogs), Stage("fuzz", fuzz),
           Stage("e2e", script("e2e/run.py")), Stage("courier", script("e2e/run.py", "courier")),
           Stage("cyrus", script("e2e/run.py", "cyrus")),
           Stage("fault", script("fault/hostile.py")), Stage("disks", script("fault/disks.py")),
-          Stage("crash", script("fault/crash.py"), 1200)]
-ALSO = {"e2e": ("e2e", "courier", "cyrus"), "fault": ("fault", "disks", "crash")}
+          Stage("crash", script("fault/crash.py"), 1200), Stage("soak", script("fault/soak.py"))]
+ALSO = {"e2e": ("e2e", "courier", "cyrus"), "fault": ("fault", "disks", "crash", "soak")}
 
 
 def counts(text, code):

@@ -39,10 +39,15 @@ struct tls_trust *tls_trust_new(const char *ca_file, struct err *err);
 bool tls_trust_identify(struct tls_trust *trust, const char *cert, const char *key,
 			struct err *err);
 
+/* One more owner of the same set, who frees it too; NULL gives NULL. The files of a set may be
+ * renewed while there are connections that began with the old one. */
+struct tls_trust *tls_trust_share(struct tls_trust *trust);
+
+/* The set is gone when each of its owners has freed it. */
 void tls_trust_free(struct tls_trust **trust);
 
 struct tls_params {
-	struct tls_trust *trust; /* borrowed; outlives the connection */
+	struct tls_trust *trust; /* shared by the connection */
 	const char *name; /* the name to verify and to send as SNI (not for an address); UTF-8 is
 			     turned into A-labels by libidn2 */
 	const char *const

@@ -52,6 +52,18 @@ struct account_shared {
 	struct trust *trusts;
 };
 
+static void drop_trust(struct trust **place)
+{
+	struct trust *trust = *place;
+
+	*place = trust->next;
+	tls_trust_free(&trust->trust);
+	free(trust->ca_file);
+	free(trust->client_cert);
+	free(trust->client_key);
+	free(trust);
+}
+
 struct account_shared *account_shared_new(const struct config *config, struct err *err)
 {
 	struct account_shared *shared = mem_new(1, sizeof *shared);
@@ -78,16 +90,8 @@ bool account_shared_free(struct account_shared **shared_p)
 		return true;
 	keyring_free(&shared->keyring);
 	committer_free(&shared->committer);
-	while (shared->trusts) {
-		struct trust *trust = shared->trusts;
-
-		shared->trusts = trust->next;
-		tls_trust_free(&trust->trust);
-		free(trust->ca_file);
-		free(trust->client_cert);
-		free(trust->client_key);
-		free(trust);
-	}
+	while (shared->trusts)
+		drop_trust(&shared->trusts);
 	state_free(&shared->state);
 	clean = loop_free(&shared->loop);
 	free(shared);
@@ -150,24 +154,40 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
 	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+/* The set of the account's files, if they are still what was read; NULL: there is none any more. */
+static struct tls_trust *known_trust(struct account_shared *shared,
+				     const struct config_account *account,
+				     const struct stamp stamps[3])
+{
+	for (struct trust **place = &shared->trusts; *place; place = &(*place)->next) {
+		struct trust *trust = *place;
+
+		if (!same_path(trust->ca_file, account->ca_file) ||
+		    !same_path(trust->client_cert, account->client_cert) ||
+		    !same_path(trust->client_key, account->client_key))
+			continue;
+		if (same_stamp(&trust->stamps[0], &stamps[0]) &&
+		    same_stamp(&trust->stamps[1], &stamps[1]) &&
+		    same_stamp(&trust->stamps[2], &stamps[2]))
+			return trust->trust;
+		drop_trust(place);
+		break;
+	}
+	return NULL;
+}
+
 /* Accounts with the same ca_file and client_cert share one set: the system's takes 4 MB. Files that
- * were renewed since are read anew; connections may still use the old set. */
+ * were renewed since are read anew; the old set goes with the last connection that uses it. */
 static struct tls_trust *trust_of(struct account_shared *shared,
 				  const struct config_account *account, struct err *err)
 {
 	const struct stamp stamps[] = {stamp_of(account->ca_file), stamp_of(account->client_cert),
 				       stamp_of(account->client_key)};
+	struct tls_trust *made = known_trust(shared, account, stamps);
 	struct trust *trust;
-	struct tls_trust *made;
 
-	for (trust = shared->trusts; trust; trust = trust->next)
-		if (same_path(trust->ca_file, account->ca_file) &&
-		    same_path(trust->client_cert, account->client_cert) &&
-		    same_path(trust->client_key, account->client_key) &&
-		    same_stamp(&trust->stamps[0], &stamps[0]) &&
-		    same_stamp(&trust->stamps[1], &stamps[1]) &&
-		    same_stamp(&trust->stamps[2], &stamps[2]))
-			return trust->trust;
+	if (made)
+		return made;
 	made = tls_trust_new(account->ca_file, err);
 	if (made && account->client_cert &&
 	    !tls_trust_identify(made, account->client_cert, account->client_key, err))

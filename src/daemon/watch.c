@@ -316,6 +316,14 @@ static uint64_t after_visit(struct watch *watch, const struct session_report *re
 	return backoff_after(&watch->backoff, &visit, arc4random());
 }
 
+/* Is what lies in the only mailbox there is all that was visited? Then it is open. */
+static bool is_open(const struct watch *watch)
+{
+	const char *const *items = account_mailboxes(watch->params.account);
+
+	return watch->visited || (!strcmp(items[0], "INBOX") && !items[1]);
+}
+
 static void conclude(struct watch *watch, const struct session_report *report, bool left_link)
 {
 	bool failed = !report->whole;
@@ -381,14 +389,6 @@ static void tell_end(struct watch *watch, const struct session_report *report)
 }
 
 static void visit(struct watch *watch, struct ear *ear, struct link *link);
-
-/* Is what lies in the only mailbox there is all that was visited? Then it is open. */
-static bool is_open(const struct watch *watch)
-{
-	const char *const *items = account_mailboxes(watch->params.account);
-
-	return watch->visited || (!strcmp(items[0], "INBOX") && !items[1]);
-}
 
 static void on_end(void *ctx, struct session *session)
 {

@@ -311,7 +311,7 @@ static void make_hello(struct conn *conn, const struct conn_params *params)
 	struct hello *hello = mem_new(1, sizeof *hello);
 	size_t count = 0;
 
-	hello->trust = tls->trust;
+	hello->trust = tls_trust_share(tls->trust);
 	hello->name = mem_copy(tls->name ? tls->name : params->host);
 	hello->only_1_3 = tls->only_1_3;
 	hello->handshake_ms = params->handshake_ms;
@@ -332,6 +332,7 @@ static void drop_hello(struct conn *conn)
 		return;
 	for (size_t i = 0; hello->pins && hello->pins[i]; i++)
 		free(hello->pins[i]);
+	tls_trust_free(&hello->trust);
 	free(hello->pins);
 	free(hello->name);
 	free(hello);

@@ -49,9 +49,11 @@ struct tls_trust {
 	bool system_store; /* its anchors are loaded when the first connection needs them */
 	bool identity;	   /* there is a client certificate */
 	int anchors;
+	unsigned others; /* owners beside the first */
 };
 
 struct tls {
+	struct tls_trust *trust;
 	gnutls_session_t session;
 	struct buf wire_in;
 	struct buf wire_out;
@@ -161,6 +163,13 @@ bool tls_trust_identify(struct tls_trust *trust, const char *cert, const char *k
 	return true;
 }
 
+struct tls_trust *tls_trust_share(struct tls_trust *trust)
+{
+	if (trust)
+		trust->others++;
+	return trust;
+}
+
 void tls_trust_free(struct tls_trust **trust_p)
 {
 	struct tls_trust *trust = *trust_p;
@@ -168,6 +177,10 @@ void tls_trust_free(struct tls_trust **trust_p)
 	*trust_p = NULL;
 	if (!trust)
 		return;
+	if (trust->others) {
+		trust->others--;
+		return;
+	}
 	if (trust->credentials)
 		gnutls_certificate_free_credentials(trust->credentials);
 	if (trust->both)
@@ -277,6 +290,7 @@ struct tls *tls_new(const struct tls_params *params, struct err *err)
 	struct tls *tls = mem_new(1, sizeof *tls);
 	int status;
 
+	tls->trust = tls_trust_share(params->trust);
 	tls->identity = mem_new(1, sizeof *tls->identity);
 	if (tls_identity_init(tls->identity, params->name, params->pins, err) &&
 	    (tls->identity->pin_count || load_system(params->trust, err))) {
@@ -299,6 +313,7 @@ void tls_free(struct tls **tls_p)
 		return;
 	if (tls->session)
 		gnutls_deinit(tls->session);
+	tls_trust_free(&tls->trust);
 	drop_identity(tls);
 	free(tls->failure);
 	buf_wipe(&tls->wire_in);

@@ -760,6 +760,7 @@ struct session *session_new(const struct session_params *params)
 	struct session *session = mem_new(1, sizeof *session);
 
 	session->params = *params;
+	(void)tls_trust_share(params->conn.tls.trust);
 	if (params->trouble)
 		session->trouble = *params->trouble;
 	session->walk = walk_new(&(struct walk_params){.session = &session->params,
@@ -787,6 +788,7 @@ void session_free(struct session **session_p)
 	source_free(&session->source);
 	link_free(&session->link);
 	link_free(&session->params.link);
+	tls_trust_free(&session->params.conn.tls.trust);
 	login_free(&session->login);
 	walk_free(&session->walk);
 	buf_free(&session->received);

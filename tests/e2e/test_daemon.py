@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
+
 import lab as laboratory
 import messages
 from lab import wait_for
 from program import compare
 from runner import Skip, case
 from test_collect import one_account, user_of
+from world import Line, MoodyImap
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
 from actions import Ended  # noqa: E402
@@ -343,3 +346,44 @@ def daemon_tells_the_service_manager(lab, home):
             process.send_signal(signal.SIGHUP)
             hear("STATUS=1 account, 0 listening, 1 in backoff")
         hear("STOPPING=1")
+
+
+# ---- servers in a mood -------------------------------------------------------------------------------
+
+@case()
+def daemon_polls_again_when_it_cannot_listen(lab, home):
+    """While all mailboxes are listened to, they are polled once an hour; not so after that."""
+    mail, user, line = messages.sample(2), user_of(home), Line(lab.ports["imap"], 1)
+    lab.fill(user, mail)
+    home.configure({"box": home.account(user, port=line.port, interval="10s")})
+    with daemon(home):
+        arrived(home, 2)
+        time.sleep(1)
+        line.cut(1)
+        time.sleep(0.5)
+        more = messages.sample(2, first=100)
+        lab.fill(user, more)
+        arrived(home, 4, 20)
+    compare(mail + more, home.letters())
+
+
+@case(deadline=90)
+def daemon_pauses_after_vain_news(lab, home):
+    """A server that tells of new mail all the time, though there is none, is not asked all the
+    time; when there is some, it comes."""
+    mail = messages.sample(3)
+    with MoodyImap(lab.certificates, 1) as server:
+        server.add(mail)
+        server.news = True
+        home.configure({"box": home.account("box", port=server.port, interval="1h")})
+        with daemon(home):
+            arrived(home, 3)
+            time.sleep(8)
+            visits = server.commands.count("SELECT") + server.commands.count("EXAMINE")
+            assert 3 <= visits <= 7, "%d visits" % visits
+            server.news = False
+            time.sleep(1)
+            more = messages.sample(1, first=100)
+            server.add(more)
+            arrived(home, 4, 15)
+    compare(mail + more, home.letters())

@@ -10,6 +10,7 @@
  *	DISK_UNDER=PATH   only where the path begins like this
  *	DISK_NTH=N        the Nth of them, counted over the whole process
  *	DISK_STAYS=1      and all that follow; the first write is then cut short, as on a full disk
+ *	DISK_WHILE=FILE   only while this file is there
  *	DISK_NETWORK=1    every file system says that it is NFS
  *	DISK_ERRNO=N      how; 0: the file is removed by somebody, and the call goes on
  *
@@ -33,7 +34,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static const char *top, *list, *kinds, *under;
+static const char *top, *list, *kinds, *under, *only_while;
 static long nth, number, stays, network;
 static atomic_long seen;
 
@@ -50,6 +51,7 @@ __attribute__((constructor)) static void begin(void)
 	list = getenv("DISK_LOG");
 	kinds = getenv("DISK_FAIL");
 	under = getenv("DISK_UNDER");
+	only_while = getenv("DISK_WHILE");
 	nth = setting("DISK_NTH");
 	number = setting("DISK_ERRNO");
 	stays = setting("DISK_STAYS");
@@ -86,6 +88,15 @@ static void note(const char *kind, const char *path, const char *to, bool failed
 	syscall(SYS_close, fd);
 }
 
+static bool is_there(const char *path)
+{
+	int sys = errno;
+	bool there = !syscall(SYS_faccessat, AT_FDCWD, path, F_OK);
+
+	errno = sys;
+	return there;
+}
+
 /* 0: the call goes on; 1: it fails, and errno says how; 2: it is the first of many. */
 static int verdict(const char *kind, const char *path, const char *to)
 {
@@ -93,6 +104,8 @@ static int verdict(const char *kind, const char *path, const char *to)
 	bool fails;
 
 	if (!begins(path, top))
+		return 0;
+	if (only_while && !is_there(only_while))
 		return 0;
 	if (has_kind(kind) && begins(path, under))
 		at = atomic_fetch_add(&seen, 1) + 1;

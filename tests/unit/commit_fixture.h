@@ -51,6 +51,17 @@ __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 	ck_assert_uint_lt(len, sizeof journal - 200);
 }
 
+/* While the committer may be at work. */
+static inline bool noted(const char *word)
+{
+	bool there;
+
+	pthread_mutex_lock(&journal_mutex);
+	there = strstr(journal, word) != NULL;
+	pthread_mutex_unlock(&journal_mutex);
+	return there;
+}
+
 int fsync(int fd)
 {
 	char link[64];
@@ -90,7 +101,7 @@ struct spy {
 	const char *fails;     /* the operation that fails */
 	const char *fails_for; /* only with this name; NULL: with any */
 	const char *vanishes;  /* a letter that another program removes before it is placed */
-	sem_t *wait_in_flush;
+	_Atomic(sem_t *) wait_in_flush;
 	/* hand: verdicts to come, one character each: d l a b */
 	const char *verdicts;
 	sink_done *done;
@@ -144,9 +155,11 @@ static const char *spy_identity(const struct sink *sink)
 
 static bool spy_flush(struct sink *sink, struct err *e)
 {
+	sem_t *wait = spying(sink)->wait_in_flush;
+
 	note("flush ");
-	if (spying(sink)->wait_in_flush)
-		sem_wait(spying(sink)->wait_in_flush);
+	if (wait)
+		sem_wait(wait);
 	return !fails(spying(sink), "flush", NULL, e) &&
 	       spying(sink)->real->ops->flush(spying(sink)->real, e);
 }

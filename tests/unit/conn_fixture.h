@@ -174,14 +174,21 @@ static inline void on_event(void *ctx, enum conn_what what, const struct err *er
 		conn_free(&us.conn);
 }
 
+/* Long enough to be no part of what is tested. ThreadSanitizer makes everything slow. */
+#ifdef __SANITIZE_THREAD__
+enum { PATIENCE_MS = 20000 };
+#else
+enum { PATIENCE_MS = 2000 };
+#endif
+
 static inline struct conn_params usual(void)
 {
 	return (struct conn_params){.host = "127.0.0.1",
 				    .port = peer.port,
 				    .tls = {.trust = trust, .name = "mail.test"},
 				    .connect_ms = 1000,
-				    .handshake_ms = 2000,
-				    .silence_ms = 2000,
+				    .handshake_ms = PATIENCE_MS,
+				    .silence_ms = PATIENCE_MS,
 				    .on = on_event,
 				    .ctx = &us};
 }

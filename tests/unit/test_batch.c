@@ -322,7 +322,7 @@ static struct batch *hold(void)
 	spy.wait_in_flush = &gate;
 	ended = 0;
 	batch_commit(batch, done, NULL);
-	while (!strstr(journal, "flush"))
+	while (!noted("flush"))
 		usleep(1000);
 	return batch;
 }

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,7 +296,7 @@ static void say_too_much(struct local_peer *peer, const char *line)
 }
 
 static uint64_t begun;
-static bool staying;
+static atomic_bool staying;
 
 static void *hear_nothing(void *arg)
 {

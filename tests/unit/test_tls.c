@@ -574,6 +574,26 @@ START_TEST(certificates_that_cannot_be_ours)
 }
 END_TEST
 
+START_TEST(a_set_lives_as_long_as_whoever_shares_it)
+{
+	const struct tls_params params = {.trust = trust, .name = "mail.test"};
+	struct lab_cert cert;
+	struct pair pair;
+
+	lab_cert(&lab, &(struct lab_want){.dns = "mail.test"}, &cert);
+	pair_open(&pair, &cert, NULL, &params);
+	ck_assert_ptr_eq(tls_trust_share(trust), trust);
+	tls_trust_free(&trust);
+	trust = params.trust;
+	tls_trust_free(&trust);
+	ck_assert_ptr_null(trust);
+	ck_assert_int_eq(pair_shake(&pair), TLS_OK);
+	pair_close(&pair);
+	lab_cert_free(&cert);
+	ck_assert_ptr_null(tls_trust_share(NULL));
+}
+END_TEST
+
 START_TEST(octets_go_both_ways_and_the_end_is_told)
 {
 	struct lab_cert cert;
@@ -821,6 +841,7 @@ int main(void)
 	tcase_add_test(tests, a_certificate_of_our_own);
 	tcase_add_loop_test(tests, a_certificate_that_is_required, 0, 2);
 	tcase_add_test(tests, certificates_that_cannot_be_ours);
+	tcase_add_test(tests, a_set_lives_as_long_as_whoever_shares_it);
 	tcase_add_test(tests, octets_go_both_ways_and_the_end_is_told);
 	tcase_add_test(tests, one_octet_at_a_time);
 	tcase_add_test(tests, a_flipped_bit_is_noticed);
