@@ -19,7 +19,8 @@ struct listener {
 	struct link *link;
 	struct loop_timer *timer; /* until IDLE is begun anew */
 	uint64_t begun;
-	bool over; /* it was told */
+	bool probed; /* a sign of life is due soon, and then not again */
+	bool over;   /* it was told */
 };
 
 static void tell(struct listener *listener, enum listener_what what, const struct err *err)
@@ -82,6 +83,12 @@ static void pump(struct listener *listener)
 		conn_rest(link->conn);
 }
 
+/* An answer is due in each span. */
+static uint64_t usual(const struct listener *listener)
+{
+	return listener->params.span_ms + listener->params.silence_ms;
+}
+
 static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 {
 	struct listener *listener = ctx;
@@ -93,6 +100,10 @@ static void on_conn(void *ctx, enum conn_what what, const struct err *err)
 	if (what == CONN_FAILED) {
 		lost(listener, err);
 		return;
+	}
+	if (listener->probed) {
+		listener->probed = false;
+		conn_patience(listener->link->conn, usual(listener));
 	}
 	if (what == CONN_EOF)
 		source_eof(listener->link->source);
@@ -108,12 +119,6 @@ static void begin_anew(struct listener *listener, uint64_t patience_ms)
 	pump(listener);
 }
 
-/* An answer is due in each span. */
-static uint64_t usual(const struct listener *listener)
-{
-	return listener->params.span_ms + listener->params.silence_ms;
-}
-
 static void on_time(void *ctx)
 {
 	struct listener *listener = ctx;
@@ -123,8 +128,10 @@ static void on_time(void *ctx)
 
 void listener_probe(struct listener *listener)
 {
-	if (!listener->over)
-		begin_anew(listener, listener->params.silence_ms);
+	if (listener->over)
+		return;
+	listener->probed = true;
+	begin_anew(listener, listener->params.silence_ms);
 }
 
 struct listener *listener_new(const struct listener_params *params, struct link **link)
