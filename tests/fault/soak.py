@@ -166,7 +166,7 @@ class Daemon:
 
     def __init__(self, home, env, checks, log):
         self.home, self.env, self.checks, self.log = home, env, checks, log
-        self.process, self.lives, self.killed, self.ended, self.slowest = None, 0, 0, 0, 0.0
+        self.process, self.count, self.killed, self.ended, self.slowest = None, 0, 0, 0, 0.0
         open(log, "w").close()
         self.ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.ready.bind(env["NOTIFY_SOCKET"])
@@ -190,7 +190,7 @@ class Daemon:
         return wait_for(there, seconds) and self.alive()
 
     def start(self):
-        self.lives += 1
+        self.count += 1
         with open(self.log, "ab") as log:
             self.process = self.home.start("-v", "daemon", env=self.env, stdout=log, stderr=log)
         end, words = time.monotonic() + 60, b""
@@ -202,10 +202,9 @@ class Daemon:
     def alive(self):
         return self.process.poll() is None
 
-    def must_live(self):
-        if not self.checks(self.alive(), "the daemon ended by itself",
-                           "%s: %s" % (self.process.poll(), self.said()[-2000:])):
-            self.start()
+    def lives(self):
+        return self.checks(self.alive(), "the daemon does not end by itself",
+                           "%s: %s" % (self.process.poll(), self.said()[-6000:]))
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -452,14 +451,16 @@ class Soak:
             what, = self.chance.choices(list(often), list(often.values()))
             self.counts[what] += 1
             getattr(self, what)()
-            self.daemon.must_live()
+            if not self.daemon.lives():
+                self.disk_empties()
+                self.daemon.start()
             self.run_later()
             self.reap_beside()
             time.sleep(self.chance.uniform(0.02, 0.3))
             if time.monotonic() > told + 30:
                 told = time.monotonic()
                 self.progress("%d messages, %d connections cut, %d lives" % (
-                    self.number - 1, self.cuts(), self.daemon.lives))
+                    self.number - 1, self.cuts(), self.daemon.count))
 
     def cuts(self):
         return sum(line.cuts for line in self.lines.values())
@@ -548,7 +549,7 @@ class Soak:
 
     def judge_daemon(self):
         young, old = self.measured["young"], self.measured["old"]
-        assert young[0] == old[0]
+        self.checks(young[0] == old[0], "the daemon that was young is the old one", self.measured)
         self.checks(old[1] <= young[1], "no descriptor has leaked", "%d, then %d: %s" % (
             young[1], old[1], sorted(self.daemon.descriptors())))
         if not self.sanitizer:
@@ -605,7 +606,7 @@ class Soak:
                 ("messages", sum(len(one.mail) for one in self.accounts)),
                 ("arrived twice (MDA)", self.doubled),
                 ("daemons: lives, killed, ended", "%d, %d, %d (slowest %.1f s)" % (
-                    self.daemon.lives, self.daemon.killed, self.daemon.ended,
+                    self.daemon.count, self.daemon.killed, self.daemon.ended,
                     self.daemon.slowest)),
                 ("connections cut, silenced", "%d, %d" % (self.cuts(), sum(
                     line.silences for line in self.lines.values()))),
