@@ -251,7 +251,7 @@ asan ubsan: $(BUILD)/deps-build
 tsan: $(BUILD)/deps-build
 	@$(sub) BUILD=$(BUILD)/$@ WERROR= LDFLAGS=-fsanitize=thread \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" all units $(SHIMS) servers
-	@CK_TIMEOUT_MULTIPLIER=10 TSAN_OPTIONS=atexit_sleep_ms=0 MAILHAUL_BUILD=$(BUILD)/$@ \
+	@CK_TIMEOUT_MULTIPLIER=60 TSAN_OPTIONS=atexit_sleep_ms=0 MAILHAUL_BUILD=$(BUILD)/$@ \
 	    $(PYTHON) tests/check.py units e2e soak daemon
 
 # Of all tests together, or of those that ONLY names: make coverage ONLY="units dialogs". Whoever runs

@@ -45,6 +45,10 @@ struct login_params {
 /* Begins to fetch the secret: on_step tells. */
 struct login *login_new(const struct login_params *params);
 
+/* The connection is gone, and with it what the source reads: nothing is said to the source any
+ * more, nor told. What the login knows by then stays. Nothing if it is NULL. */
+void login_abandon(struct login *login);
+
 /* At any time; wipes. */
 void login_free(struct login **login);
 

@@ -132,16 +132,24 @@ struct login *login_new(const struct login_params *params)
 	return login;
 }
 
+void login_abandon(struct login *login)
+{
+	if (!login)
+		return;
+	if (login->step)
+		login->step->login = NULL;
+	login->step = NULL;
+	keyring_drop(&login->wish);
+	loop_timer_free(&login->soon);
+}
+
 void login_free(struct login **login_p)
 {
 	struct login *login = *login_p;
 
 	if (!login)
 		return;
-	if (login->step)
-		login->step->login = NULL;
-	keyring_drop(&login->wish);
-	loop_timer_free(&login->soon);
+	login_abandon(login);
 	sasl_free(&login->sasl);
 	mem_free_secret(&login->password);
 	mem_free_secret(&login->initial);

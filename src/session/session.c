@@ -213,6 +213,7 @@ static void end(struct session *session)
 		return;
 	session->at = SESSION_CLOSING;
 	loop_timer_free(&session->watch);
+	login_abandon(session->login);
 	conn_free(&session->conn);
 	walk_close(session->walk, session->hasten);
 	look_whether_idle(session);

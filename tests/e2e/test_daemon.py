@@ -12,10 +12,10 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__f
 import lab as laboratory
 import messages
 from lab import wait_for
-from program import compare
+from program import BUILD, compare
 from runner import Skip, case
 from test_collect import one_account, user_of
-from world import Line, MoodyImap
+from world import Clock, Line, MoodyImap
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
 from actions import Ended  # noqa: E402
@@ -387,3 +387,23 @@ def daemon_pauses_after_vain_news(lab, home):
             server.add(more)
             arrived(home, 4, 15)
     compare(mail + more, home.letters())
+
+
+@case()
+def daemon_keeps_its_connections_when_it_wakes_up(lab, home):
+    """They are asked whether they live; the server, which has answered, may be silent then."""
+    mail, clock = messages.sample(2), Clock(home.file("clock"), 10)
+    env = {"LD_PRELOAD": os.path.join(BUILD, "fault", "fast_clock.so"), "CLOCK_FILE": clock.path,
+           "ASAN_OPTIONS": home.env["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
+    with MoodyImap(lab.certificates, 1) as server:
+        server.add(mail)
+        home.configure({"box": home.account("box", port=server.port, interval="1h",
+                                            timeout="30s")})
+        with daemon(home, "-v", env=env):
+            arrived(home, 2)
+            wait_for(lambda: "IDLE" in server.commands, 10, server.commands)
+            clock.suspend(3600)
+            wait_for(lambda: server.commands.count("IDLE") == 2, 10, server.commands)
+            time.sleep(5)
+            assert "was asleep" in said(home) and "not listen" not in said(home), said(home)
+    compare(mail, home.letters())

@@ -166,7 +166,7 @@ class Daemon:
 
     def __init__(self, home, env, checks, log):
         self.home, self.env, self.checks, self.log = home, env, checks, log
-        self.process, self.lives, self.killed, self.ended, self.slowest = None, 0, 0, 0, 0.0
+        self.process, self.count, self.killed, self.ended, self.slowest = None, 0, 0, 0, 0.0
         open(log, "w").close()
         self.ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.ready.bind(env["NOTIFY_SOCKET"])
@@ -190,7 +190,7 @@ class Daemon:
         return wait_for(there, seconds) and self.alive()
 
     def start(self):
-        self.lives += 1
+        self.count += 1
         with open(self.log, "ab") as log:
             self.process = self.home.start("-v", "daemon", env=self.env, stdout=log, stderr=log)
         end, words = time.monotonic() + 60, b""
@@ -202,10 +202,9 @@ class Daemon:
     def alive(self):
         return self.process.poll() is None
 
-    def must_live(self):
-        if not self.checks(self.alive(), "the daemon ended by itself",
-                           "%s: %s" % (self.process.poll(), self.said()[-2000:])):
-            self.start()
+    def lives(self):
+        return self.checks(self.alive(), "the daemon does not end by itself",
+                           "%s: %s" % (self.process.poll(), self.said()[-6000:]))
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -452,14 +451,16 @@ class Soak:
             what, = self.chance.choices(list(often), list(often.values()))
             self.counts[what] += 1
             getattr(self, what)()
-            self.daemon.must_live()
+            if not self.daemon.lives():
+                self.disk_empties()
+                self.daemon.start()
             self.run_later()
             self.reap_beside()
             time.sleep(self.chance.uniform(0.02, 0.3))
             if time.monotonic() > told + 30:
                 told = time.monotonic()
                 self.progress("%d messages, %d connections cut, %d lives" % (
-                    self.number - 1, self.cuts(), self.daemon.lives))
+                    self.number - 1, self.cuts(), self.daemon.count))
 
     def cuts(self):
         return sum(line.cuts for line in self.lines.values())
@@ -521,8 +522,9 @@ class Soak:
     # ---- the end ---------------------------------------------------------------------------------
 
     def judge(self):
-        killed = self.daemon.killed
-        said = self.daemon.said()
+        # What an MDA took is not written down when the disk is full just then, either.
+        killed = self.daemon.killed + self.counts["disk_fills"]
+        said = self.daemon.said() + self.said_beside()
         doubled = 0
         for account in self.accounts:
             wrong = account.compare(killed)
@@ -537,8 +539,8 @@ class Soak:
         self.doubled = doubled
         self.checks(doubled <= killed and said.count("may arrive twice") >= doubled,
                     "what arrived twice was said",
-                    "%d doubled, %d kills, %d said" % (doubled, killed,
-                                                       said.count("may arrive twice")))
+                    "%d doubled, %d deaths, %d said" % (doubled, killed,
+                                                        said.count("may arrive twice")))
         self.checks(not self.accounts[0].waiting(), "no letter waits or is in the quarantine",
                     os.listdir(self.home.file("state", "spool")))
         tmp = [os.path.join(place, name) for place, _, names in os.walk(self.home.path)
@@ -547,13 +549,17 @@ class Soak:
 
     def judge_daemon(self):
         young, old = self.measured["young"], self.measured["old"]
-        assert young[0] == old[0]
+        self.checks(young[0] == old[0], "the daemon that was young is the old one", self.measured)
         self.checks(old[1] <= young[1], "no descriptor has leaked", "%d, then %d: %s" % (
             young[1], old[1], sorted(self.daemon.descriptors())))
         if not self.sanitizer:
             self.checks(old[2] - young[2] <= MEMORY_KB, "no memory has leaked",
                         "%d KB, then %d KB" % (young[2], old[2]))
         self.checks(not self.daemon.children(), "no child is left", self.daemon.children())
+
+    def said_beside(self):
+        with open(self.lab.file("beside.log"), errors="replace") as file:
+            return file.read()
 
     def age(self):
         """What is kept for days is due."""
@@ -572,10 +578,10 @@ class Soak:
         self.out = open(self.lab.file("beside.log"), "ab")
         self.daemon.start()
         part = SECONDS / 100
-        self.befall(32 * part, {**self.OFTEN, **self.DEADLY})
+        self.befall(37 * part, {**self.OFTEN, **self.DEADLY})
         self.befall(12 * part, self.OFTEN)
         self.calm(max(SECONDS / 10, 60), "young")
-        self.befall(36 * part, self.OFTEN)
+        self.befall(42 * part, self.OFTEN)
         self.calm(max(SECONDS / 10, 60), "old")
         self.age()
         self.look_for_losses(self.accounts)
@@ -583,12 +589,10 @@ class Soak:
         self.measure("old")
         self.judge_daemon()
         self.daemon.term(LEAVES if not self.sanitizer else 60)
-        for name in ("daemon.log", "beside.log"):
-            with open(self.lab.file(name), errors="replace") as file:
-                said = file.read()
+        for name, said in (("the daemon", self.daemon.said()), ("a poll", self.said_beside())):
             at = min((said.find(word) for word in ("Sanitizer", "runtime error:")
                       if word in said), default=-1)
-            self.checks(at < 0, "no sanitizer complains in " + name, said[max(at - 200, 0):at + 5000])
+            self.checks(at < 0, "no sanitizer complains of " + name, said[max(at - 200, 0):at + 5000])
 
     def table(self):
         print("\n%-15s %-5s %-5s %-8s %-8s %9s %8s %8s" % (
@@ -602,7 +606,7 @@ class Soak:
                 ("messages", sum(len(one.mail) for one in self.accounts)),
                 ("arrived twice (MDA)", self.doubled),
                 ("daemons: lives, killed, ended", "%d, %d, %d (slowest %.1f s)" % (
-                    self.daemon.lives, self.daemon.killed, self.daemon.ended,
+                    self.daemon.count, self.daemon.killed, self.daemon.ended,
                     self.daemon.slowest)),
                 ("connections cut, silenced", "%d, %d" % (self.cuts(), sum(
                     line.silences for line in self.lines.values()))),

@@ -461,6 +461,29 @@ START_TEST(a_challenge_that_nothing_asked_for)
 END_TEST
 
 /* It may go before it was told of its secret, and while a step or a command is under way. */
+/* A step may take seconds, and the connection go meanwhile. */
+START_TEST(what_is_under_way_when_the_connection_goes)
+{
+	struct source_event ev = {.mechanisms = "PLAIN", .initial_response = true};
+
+	begin("AUTO", "");
+	loop_run(loop);
+	ck_assert_int_eq(steps, 1);
+	ck_assert(login_offered(login, &source, &ev, &err));
+	login_abandon(login);
+	loop_run(loop);
+	ck_assert_str_eq(said, "");
+	ck_assert_int_eq(steps, 1);
+	ck_assert_str_eq(login_mechanism(login), "PLAIN");
+
+	begin("AUTO", "");
+	login_abandon(login);
+	loop_run(loop);
+	ck_assert_int_eq(steps, 0);
+	login_abandon(NULL);
+}
+END_TEST
+
 START_TEST(a_login_may_go_at_any_time)
 {
 	struct source_event ev = {.mechanisms = "SCRAM-SHA-256", .initial_response = true};
@@ -513,6 +536,7 @@ int main(void)
 	tcase_add_test(tests, not_now_is_not_refused);
 	tcase_add_test(tests, yes_before_the_proof_is_fraud);
 	tcase_add_test(tests, a_challenge_that_nothing_asked_for);
+	tcase_add_test(tests, what_is_under_way_when_the_connection_goes);
 	tcase_add_test(tests, a_login_may_go_at_any_time);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

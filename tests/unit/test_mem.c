@@ -10,7 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* AddressSanitizer has a say of its own on requests that cannot be met. */
+/* Sanitizers have a say of their own on requests that cannot be met. */
+#ifdef __SANITIZE_THREAD__
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+#endif
 #ifdef __SANITIZE_ADDRESS__
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
