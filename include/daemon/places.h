@@ -14,7 +14,7 @@
 
 /* Zeroed at first; then places_share(). */
 struct places {
-	size_t visits;	/* at once: at most max_connections, at least 1 */
+	size_t visits;	/* at once: at most max_connections, or the accounts; at least 1 */
 	size_t listens; /* connections that may listen */
 	size_t taken;	/* of them */
 	bool said;	/* that descriptors have run out */

@@ -47,13 +47,15 @@ void places_share(struct places *places, const struct config *config)
 {
 	size_t may = descriptors();
 	size_t left = may > PLACES_OWN ? may - PLACES_OWN : 0;
+	size_t visits =
+	    config->max_connections < config->count ? config->max_connections : config->count;
 	size_t wanted = 0;
 	size_t needed;
 
 	for (unsigned i = 0; i < config->count; i++)
 		wanted += listens(config->accounts[i]);
-	places->visits = config->max_connections;
-	needed = PLACES_OWN + places->visits * PLACES_VISIT + wanted;
+	places->visits = visits;
+	needed = PLACES_OWN + visits * PLACES_VISIT + wanted;
 	/* Half of what there is goes to visits at most. */
 	if (needed > may && places->visits > left / 2 / PLACES_VISIT)
 		places->visits = left / 2 / PLACES_VISIT;
@@ -62,11 +64,11 @@ void places_share(struct places *places, const struct config *config)
 	left -= left < places->visits * PLACES_VISIT ? left : places->visits * PLACES_VISIT;
 	places->listens = left;
 	if (needed > may)
-		log_warning("up to %zu file descriptors are needed, for %u visits at once and %zu "
+		log_warning("up to %zu file descriptors are needed, for %zu visits at once and %zu "
 			    "mailboxes to listen in, and this process may have %zu (ulimit -n; in "
 			    "a unit LimitNOFILE=): it makes %zu visits at once, listens in %zu "
 			    "mailboxes, and polls the others",
-			    needed, config->max_connections, wanted, may, places->visits,
+			    needed, visits, wanted, may, places->visits,
 			    left < wanted ? left : wanted);
 }
 

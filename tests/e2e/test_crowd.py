@@ -70,7 +70,7 @@ def crowd_with_too_few_descriptors(lab, home):
         time.sleep(1.5)
         assert daemon.look() == {"accounts": 12, "listening": 6, "backoff": 0}, daemon.look()
         assert re.fullmatch(
-            "[^\n]*mailhaul: [^\n]*up to 1612 file descriptors are needed, for 64 visits at once and 12 "
+            "[^\n]*mailhaul: [^\n]*up to 364 file descriptors are needed, for 12 visits at once and 12 "
             "mailboxes to listen in, and this process may have 94 [^\n]*: it makes 1 visits at "
             "once, listens in 6 mailboxes, and polls the others\n", daemon.said()), daemon.said()
     once(crowd, "burst")

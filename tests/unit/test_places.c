@@ -62,6 +62,18 @@ START_TEST(enough_for_all)
 }
 END_TEST
 
+START_TEST(few_accounts_make_few_visits)
+{
+	config.count = 3;
+	with(64 + 3 * 24 + 3);
+	ck_assert_uint_eq(places.visits, 3);
+	ck_assert_uint_eq(places.listens, 3);
+	config.count = 0;
+	with(64);
+	ck_assert_uint_eq(places.visits, 1);
+}
+END_TEST
+
 START_TEST(visits_give_way_first)
 {
 	with(64 + 64 * 24 + 100 - 1);
@@ -147,6 +159,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, enough_for_all);
+	tcase_add_test(tests, few_accounts_make_few_visits);
 	tcase_add_test(tests, visits_give_way_first);
 	tcase_add_test(tests, never_fewer_than_one_visit);
 	tcase_add_test(tests, what_accounts_want);
