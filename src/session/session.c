@@ -2,70 +2,21 @@
  * session: one visit of one account: connect, encrypt, log in, collect each mailbox, say goodbye.
  * Which mailboxes, and what of them is open, is walk's affair.
  *
- * The engine (proto/source.h) says what happened, and one table of small functions answers. The
- * session itself never parses and never waits. It ends in three steps: the connection goes, what is
- * whole becomes durable, the outcome is recorded.
- *
- * In POP3 the goodbye is a commit, so it is said only when every message that was retrieved is
- * delivered or safe in the spool; on any failure before that the connection is dropped instead.
+ * Here stands how it is prepared and how it ends, which is in three steps: the connection goes,
+ * what is whole becomes durable, the outcome is recorded. The dialogue in between is
+ * session_talk's.
  */
 #include "session/session.h"
 
-#include "session/login.h"
 #include "session/outcome.h"
 #include "session/renamed.h"
-#include "session/walk.h"
-#include "util/crash.h"
+#include "session/session_parts.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/str.h"
-#include "util/veil.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-enum { SESSION_LEAST_OCTETS = 1024 };
-
-enum session_at {
-	SESSION_PREPARING, /* recovery, and fetching the secret */
-	SESSION_TALKING,
-	SESSION_CLOSING, /* the connection is gone; commits and the MDA are under way */
-	SESSION_RECORDING,
-	SESSION_ENDED
-};
-
-struct session {
-	struct session_params params;
-	enum session_at at;
-	struct conn *conn;
-	struct loop_timer *watch; /* least progress, in spans of the silence */
-	uint64_t came;		  /* octets of use, when the span began */
-	bool held;		  /* the server waits for us */
-	bool moved; /* in this span: an answer moved the session on, or we held it up */
-	struct source *source;
-	struct link *link; /* left behind */
-	struct login *login;
-	bool has_secret;
-	bool handshaking;
-	bool refused;	   /* the server did not accept our login */
-	bool said_goodbye; /* the server confirmed the end, and in POP3 the removals */
-	bool pumping;
-	bool parting; /* all is done, and the connection stays */
-	bool hasten;
-	struct walk *walk;
-	size_t commits;
-	int64_t account; /* its id in the state; 0: nothing is recorded */
-	struct state_visit before;
-	struct session_report report;
-	struct err trouble;
-	struct err refusal; /* of a login that goes on in another way */
-	struct buf received;
-	struct buf capabilities;
-};
-
-static void pump(struct session *session);
-static void end(struct session *session);
 
 /* ---- errors ---- */
 
@@ -93,21 +44,14 @@ static void disown(struct err *err)
 			words);
 }
 
-static void fail(struct session *session, const struct err *err)
+void session_fail(struct session *session, const struct err *err)
 {
 	struct err known = *err;
 
 	if (session->at == SESSION_TALKING && !session->report.connected)
 		disown(&known);
 	note_err(session, &known);
-	end(session);
-}
-
-/* The connection is lost. A server may hang up on whom it has refused; then that is what befell. */
-static void lose(struct session *session, const struct err *err)
-{
-	session->refused = session->refusal.kind != ERR_NONE;
-	fail(session, session->refused ? &session->refusal : err);
+	session_end(session);
 }
 
 static void on_problem(void *ctx, const struct err *err)
@@ -119,23 +63,6 @@ static void on_problem(void *ctx, const struct err *err)
 	log_line(err->kind ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s: %s%s%s%s",
 		 session->params.account, err->words, *err->server ? " (it said: " : "",
 		 err->server, *err->server ? ")" : "");
-}
-
-/* ---- what protects the connection ---- */
-
-static void secured(struct session *session)
-{
-	struct session_security *security = &session->report.security;
-	struct tls_binding binding;
-
-	session->handshaking = false;
-	session->report.connected = true;
-	security->tls = *conn_tls(session->conn);
-	(void)conn_binding(session->conn, &binding);
-	login_secured(session->login, &binding, security->tls.identified);
-	outcome_describe(security, "");
-	log_info("%s: connected to %s (%s): %s", session->params.account, session->params.conn.host,
-		 conn_peer(session->conn), security->line);
 }
 
 /* ---- ending ---- */
@@ -207,7 +134,7 @@ static void look_whether_idle(struct session *session)
 	record(session);
 }
 
-static void end(struct session *session)
+void session_end(struct session *session)
 {
 	if (session->at >= SESSION_CLOSING)
 		return;
@@ -248,391 +175,21 @@ void session_stop(struct session *session)
 		return;
 	}
 	err_set(&err, ERR_TEMPORARY, "stopped before the visit was over");
-	fail(session, &err);
+	session_fail(session, &err);
 }
 
-/* ---- talking ---- */
-
-/* Ends the visit where the walk cannot go on. */
-static bool goes_on(struct session *session, enum walk_is is, const struct err *err)
+bool session_goes_on(struct session *session, enum walk_is is, const struct err *err)
 {
 	if (is == WALK_FAILED)
-		fail(session, err);
+		session_fail(session, err);
 	if (is != WALK_BUSY)
 		return is == WALK_FINE;
 	session->report.busy = true;
-	end(session);
+	session_end(session);
 	return false;
 }
 
-/* In POP3 the goodbye is what counts, and a connection on which something failed is not kept. */
-static bool can_stay(const struct session *session)
-{
-	return !session->params.keys_return && !session->hasten &&
-	       err_scope(session->report.err.kind) == ERR_SCOPE_MESSAGE;
-}
-
-/* Ends the visit without a goodbye: what was removed is. */
-static void part(struct session *session)
-{
-	session->link = link_new(session->conn, session->source, session->report.capabilities,
-				 session->report.security.mechanism);
-	session->conn = NULL;
-	session->source = NULL;
-	session->said_goodbye = true;
-	walk_confirm(session->walk);
-	end(session);
-}
-
-static void follow(struct session *session)
-{
-	bool over;
-	struct err err;
-
-	if (!goes_on(session, walk_follow(session->walk, session->source, &over, &err), &err) ||
-	    !over)
-		return;
-	if (session->params.stays && can_stay(session)) {
-		session->parting = true;
-		return;
-	}
-	crash_point("session-finish");
-	source_finish(session->source);
-}
-
-static void on_start_tls(struct session *session, const struct source_event *ev)
-{
-	(void)ev;
-	session->handshaking = true;
-	conn_start_tls(session->conn);
-}
-
-static void on_auth_offered(struct session *session, const struct source_event *ev)
-{
-	struct err err;
-
-	if (!login_offered(session->login, session->source, ev, &err))
-		fail(session, &err);
-}
-
-static void on_challenge(struct session *session, const struct source_event *ev)
-{
-	struct err err;
-
-	if (!login_challenge(session->login, ev, &err))
-		fail(session, &err);
-}
-
-/* From here on it is the same, whether this visit has logged in or one before it. */
-static void logged_in(struct session *session, const char *mechanism, const char *capabilities)
-{
-	session->report.security.mechanism = mechanism;
-	outcome_describe(&session->report.security, mechanism);
-	veil_cut(&session->capabilities, capabilities, strlen(capabilities));
-	session->report.capabilities = buf_string(&session->capabilities);
-	session->report.warning =
-	    retention_warning(&session->params.retention, session->report.capabilities);
-	if (session->report.warning)
-		log_notice("%s: %s", session->params.account, session->report.warning);
-	outcome_received(&session->received, &session->params, &session->report.security);
-	walk_begin(session->walk, session->source, buf_string(&session->received),
-		   session->report.capabilities);
-}
-
-/* Whoever stands between, with a certificate that is believed, would take out of the offer what
- * gives him away. */
-static void look_whether_bound(const struct session *session, const char *mechanism)
-{
-	const char *before = session->before.mechanism;
-
-	if (str_same(session->params.auth, "AUTO") && login_binds(before) &&
-	    !login_binds(mechanism) && !*login_passed_over(session->login))
-		log_warning(
-		    "%s: logged in by %s, and last time by %s, which the server does not "
-		    "offer now. Somebody on the way may have taken it out of the offer; name "
-		    "it in the account's auth if it is not to be done without",
-		    session->params.account, mechanism, before);
-}
-
-static void on_ready(struct session *session, const struct source_event *ev)
-{
-	struct err err;
-
-	err_clear(&session->refusal);
-	if (!login_accepted(session->login, &err)) {
-		fail(session, &err);
-		return;
-	}
-	look_whether_bound(session, login_mechanism(session->login));
-	log_info("%s: logged in as %s by %s", session->params.account, session->params.user,
-		 login_mechanism(session->login));
-	logged_in(session, login_mechanism(session->login), ev->capabilities);
-}
-
-static void on_mailbox_event(struct session *session, enum source_what what,
-			     const struct source_event *ev)
-{
-	struct err err;
-
-	if (goes_on(session, walk_event(session->walk, session->source, what, ev, &err), &err) &&
-	    what == SOURCE_DONE)
-		follow(session);
-}
-
-static void on_notice(struct session *session, const struct source_event *ev)
-{
-	struct buf fit = {0};
-
-	veil_cut(&fit, ev->text, strlen(ev->text));
-	log_notice("%s: the server says: %s", session->params.account, buf_string(&fit));
-	buf_free(&fit);
-}
-
-static void on_auth_done(struct session *session, const struct source_event *ev)
-{
-	enum login_verdict verdict;
-	struct err err;
-
-	if (!ev->refused)
-		return;
-	verdict = login_refused(session->login, ev, &err);
-	if (verdict == LOGIN_FAILED) {
-		session->refused = err.kind == ERR_AUTH;
-		fail(session, &err);
-		return;
-	}
-	session->refusal = err;
-	/* That a token has run out is nothing that cron must know. */
-	log_line(verdict == LOGIN_ANOTHER_TOKEN ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
-		 "%s: %s (it said: %s)", session->params.account, err.words, err.server);
-}
-
-static void on_finish_done(struct session *session, const struct source_event *ev)
-{
-	struct err err;
-
-	if (ev->refused) {
-		err_set(
-		    &err, ERR_TEMPORARY,
-		    "the server did not confirm the end of the session, so nothing that was to be "
-		    "removed counts as removed");
-		err_server(&err, ev->text, strlen(ev->text));
-		fail(session, &err);
-		return;
-	}
-	crash_point("session-finished");
-	session->said_goodbye = true;
-	walk_confirm(session->walk);
-	end(session);
-}
-
-static void dispatch(struct session *session, enum source_what what, const struct source_event *ev)
-{
-	static void (*const on[SOURCE_WHATS])(struct session *, const struct source_event *) = {
-	    [SOURCE_START_TLS] = on_start_tls, [SOURCE_AUTH_OFFERED] = on_auth_offered,
-	    [SOURCE_CHALLENGE] = on_challenge, [SOURCE_READY] = on_ready,
-	    [SOURCE_NOTICE] = on_notice,
-	};
-
-	/* What a body is, its end shows; that of none is refused. */
-	if (what != SOURCE_BEGIN && what != SOURCE_CHUNK && what != SOURCE_NOTICE &&
-	    (what != SOURCE_REFUSED || ev->number))
-		session->moved = true;
-	if (what == SOURCE_DONE)
-		crash_point("session-answered");
-	if (on[what])
-		on[what](session, ev);
-	else if (what == SOURCE_DONE && ev->verb == SOURCE_VERB_AUTH)
-		on_auth_done(session, ev);
-	else if (what == SOURCE_DONE && ev->verb == SOURCE_VERB_FINISH)
-		on_finish_done(session, ev);
-	else if (what != SOURCE_BYE)
-		on_mailbox_event(session, what, ev);
-}
-
-/*
- * The driver. Reading stops while the disk is behind, and while the engine waits for us: then the
- * silence of the server is not its fault.
- */
-static void pump(struct session *session)
-{
-	struct source_event ev;
-	enum source_what what = SOURCE_NEED_BYTES;
-	bool held = false;
-
-	if (session->pumping || session->at != SESSION_TALKING || !session->source)
-		return;
-	session->pumping = true;
-	while (session->at == SESSION_TALKING && !(held = walk_full(session->walk)) &&
-	       (what = source_next(session->source, &ev)) > SOURCE_IDLE)
-		dispatch(session, what, &ev);
-	session->pumping = false;
-	link_trace(session->source, session->params.account);
-	if (session->at != SESSION_TALKING)
-		return;
-	if (what == SOURCE_FAILED && !held) {
-		if (source_astray(session->source))
-			walk_doubt(session->walk);
-		lose(session, source_err(session->source));
-		return;
-	}
-	if (session->parting) {
-		part(session);
-		return;
-	}
-	if (source_out(session->source)->len) {
-		crash_point("session-send");
-		conn_write(session->conn, source_out(session->source),
-			   source_out_secret(session->source));
-		crash_point("session-sent");
-	}
-	session->held = !session->handshaking && (held || what == SOURCE_NEED_VERB);
-	session->moved = session->moved || session->held;
-	conn_pause(session->conn, session->held);
-}
-
-/* ---- the connection ---- */
-
-static void make_source(struct session *session, bool encrypted)
-{
-	session->source = session->params.source_new(
-	    &(struct source_params){.in = conn_in(session->conn),
-				    .encrypted = encrypted,
-				    .trace = log_wants(LOG_LEVEL_TRACE),
-				    .remembers = !session->params.look_only,
-				    .name = "mailhaul",
-				    .version = MAILHAUL_VERSION});
-}
-
-static void conn_failed(struct session *session, const struct err *why)
-{
-	bool waited = session->source && why->kind == ERR_TEMPORARY && !session->handshaking;
-	const char *what = waited ? source_waiting_for(session->source) : "";
-	struct err err = *why;
-
-	if (waited && !session->params.conn.implicit && !strcmp(what, "the greeting"))
-		err_set(&err, ERR_TEMPORARY,
-			"while waiting for %s: %s. A port that begins with TLS, as 993 and 995 do, "
-			"wants "
-			"tls: implicit",
-			what, why->words);
-	else if (waited)
-		err_wrap(&err, "while waiting for %s", what);
-	lose(session, &err);
-}
-
-/* Before the visit has taken the connection up, or when it is left behind: what comes stays there,
- * but for the end. */
-static void on_link(struct session *session, enum conn_what what, const struct err *why)
-{
-	struct err err;
-
-	if (what != CONN_EOF && what != CONN_FAILED)
-		return;
-	link_free(&session->link);
-	if (session->at >= SESSION_CLOSING)
-		return;
-	if (what == CONN_EOF)
-		err_set(&err, ERR_TEMPORARY, "%s closed the connection", session->params.conn.host);
-	fail(session, what == CONN_EOF ? &err : why);
-}
-
-static void on_conn(void *ctx, enum conn_what what, const struct err *err)
-{
-	struct session *session = ctx;
-
-	if (!session->conn && session->at != SESSION_TALKING) {
-		on_link(session, what, err);
-		return;
-	}
-	switch (what) {
-	case CONN_OPEN:
-		make_source(session, false);
-		session->moved = true;
-		break;
-	case CONN_SECURED:
-		secured(session);
-		if (session->params.conn.implicit)
-			make_source(session, true);
-		else
-			source_tls_started(session->source);
-		break;
-	case CONN_READABLE:
-		break;
-	case CONN_EOF:
-		if (session->source)
-			source_eof(session->source);
-		break;
-	case CONN_FAILED:
-		conn_failed(session, err);
-		return;
-	}
-	pump(session);
-}
-
-/*
- * A server that dribbles is never silent, nor one that chatters. In each span it must send a least
- * number of octets that are of use, or something that moves the session on.
- */
-static void on_watch(void *ctx)
-{
-	struct session *session = ctx;
-	uint64_t chatter = session->source ? source_chatter(session->source) : 0;
-	uint64_t useful = conn_received(session->conn) - chatter;
-	uint64_t octets = useful > session->came ? useful - session->came : 0;
-	struct err err;
-
-	if (!session->held && !session->handshaking && *conn_peer(session->conn) &&
-	    !session->moved && octets < SESSION_LEAST_OCTETS) {
-		err_set(&err, ERR_TEMPORARY,
-			"%s sent only %llu octets of use in %.1f s, and nothing that moves the "
-			"session on",
-			session->params.conn.host, (unsigned long long)octets,
-			(double)session->params.conn.silence_ms / 1000);
-		conn_failed(session, &err);
-		return;
-	}
-	session->came = useful;
-	session->moved = false;
-	loop_timer_start(session->watch, session->params.conn.silence_ms);
-}
-
 /* ---- preparing ---- */
-
-static void start_watch(struct session *session)
-{
-	session->watch = loop_timer_new(session->params.loop, on_watch, session);
-	session->moved = true;
-	loop_timer_start(session->watch, session->params.conn.silence_ms);
-}
-
-static void connect_to(struct session *session)
-{
-	struct conn_params params = session->params.conn;
-
-	params.on = on_conn;
-	params.ctx = session;
-	session->conn = conn_new(session->params.loop, &params);
-	start_watch(session);
-}
-
-/* Goes on where the visit that left the link behind has ended. */
-static void take_up(struct session *session)
-{
-	struct link *link = session->params.link;
-
-	session->conn = link->conn;
-	session->source = link->source;
-	link->conn = NULL;
-	link->source = NULL;
-	conn_patience(session->conn, session->params.conn.silence_ms);
-	session->came = conn_received(session->conn) - source_chatter(session->source);
-	session->report.connected = true;
-	session->report.security.tls = *conn_tls(session->conn);
-	start_watch(session);
-	logged_in(session, link->mechanism, link->capabilities);
-	pump(session);
-}
 
 static void look_whether_prepared(struct session *session)
 {
@@ -641,9 +198,9 @@ static void look_whether_prepared(struct session *session)
 		return;
 	session->at = SESSION_TALKING;
 	if (session->params.link)
-		take_up(session);
+		session_take_up(session);
 	else
-		connect_to(session);
+		session_connect(session);
 }
 
 static void on_step(void *ctx)
@@ -652,12 +209,12 @@ static void on_step(void *ctx)
 	const struct err *err = walk_err(session->walk);
 
 	if (session->at < SESSION_CLOSING && err) {
-		fail(session, err);
+		session_fail(session, err);
 	} else if (session->at == SESSION_PREPARING) {
 		look_whether_prepared(session);
 	} else if (session->at == SESSION_TALKING) {
-		follow(session);
-		pump(session);
+		session_follow(session);
+		session_pump(session);
 	}
 	look_whether_idle(session);
 }
@@ -670,12 +227,12 @@ static void on_login_step(void *ctx, const struct err *err)
 		return;
 	if (err) {
 		session->refused = session->refusal.kind && err->kind == ERR_AUTH;
-		fail(session, err);
+		session_fail(session, err);
 		return;
 	}
 	session->has_secret = true;
 	look_whether_prepared(session);
-	pump(session);
+	session_pump(session);
 }
 
 static void on_progress(void *ctx)
@@ -727,14 +284,14 @@ static void begin(void *ctx)
 	if (!state_visit(params->state, params->protocol, params->user, params->conn.host,
 			 &session->before, &err) ||
 	    !find_account(session, &err) || !find_whether_first(session, &err)) {
-		fail(session, &err);
+		session_fail(session, &err);
 		return;
 	}
 	if (session->trouble.kind) {
-		fail(session, &session->trouble);
+		session_fail(session, &session->trouble);
 		return;
 	}
-	if (!goes_on(session, walk_prepare(session->walk, &err), &err))
+	if (!session_goes_on(session, walk_prepare(session->walk, &err), &err))
 		return;
 	if (params->link) {
 		session->has_secret = true;
@@ -773,7 +330,7 @@ struct session *session_new(const struct session_params *params)
 	session->report.security.mechanism = "";
 	session->report.capabilities = "";
 	if (params->link)
-		conn_direct(params->link->conn, on_conn, session);
+		conn_direct(params->link->conn, session_on_conn, session);
 	loop_defer(params->loop, begin, session);
 	return session;
 }
