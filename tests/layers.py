@@ -23,8 +23,8 @@ ALLOWED = {r"uv\.h": ("io/",), r"gnutls/.*": ("io/",), r"sqlite3\.h": ("state/",
 CONCRETE = ("proto/imap.h", "proto/pop3.h", "deliver/maildir.h", "deliver/mda.h")
 
 # Headers that belong to several sources: an engine's own, and a face that only has tables to fill.
-SHARED = ("proto/imap_engine.h", "proto/pop3_engine.h", "session/collect_parts.h", "session/session_parts.h", "deliver/sink.h",
-          "config/config_walk.h", "state/state_db.h")
+SHARED = ("proto/imap_engine.h", "proto/pop3_engine.h", "session/collect_parts.h",
+          "session/session_parts.h", "deliver/sink.h", "config/config_walk.h", "state/state_db.h")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
