@@ -102,7 +102,8 @@ servers: | $(BUILD)/deps-check
 # ---- tests ---------------------------------------------------------------------------------------
 
 # The whole matrix of crashes takes hours; "make check" runs a part of it.
-.PHONY: demo check units dialogs options e2e fault crash soak bench layers crash-build soak-build check-build
+.PHONY: demo check units dialogs options e2e fault crash soak bench layers crash-build soak-build \
+    check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
