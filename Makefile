@@ -101,8 +101,9 @@ servers: | $(BUILD)/deps-check
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-# The whole matrix of crashes takes an hour; "make check" runs a part of it.
-.PHONY: demo check units dialogs options e2e fault crash bench bench-idle soak layers crash-build check-build
+# The whole matrix of crashes takes hours; "make check" runs a part of it.
+.PHONY: demo check units dialogs options e2e fault crash soak bench bench-idle layers crash-build \
+    soak-build check-build
 demo: $(BUILD)/deps-build
 	@$(sub) all $(BUILD)/deps-demo
 	@$(PYTHON) tests/demo/demo.py
@@ -121,7 +122,7 @@ crash: $(BUILD)/deps-check
 
 # A quarter of an hour of what befalls a daemon in weeks; "make check" has half a minute of it.
 soak: $(BUILD)/deps-check
-	@$(sub) all $(SHIMS)
+	@$(sub) soak-build
 	@MAILHAUL_BUILD=$(BUILD) SOAK_SECONDS=$(or $(SOAK_SECONDS),900) $(PYTHON) tests/fault/soak.py
 
 bench: $(BUILD)/deps-build
@@ -145,6 +146,8 @@ check-build: all units crash-build replays $(BUILD)/dialog/run_dialog $(BUILD)/o
 # A build of its own, in which mailhaul dies where it is told to.
 crash-build: $(BUILD)/deps-build
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS="$(CPPFLAGS) -DMAILHAUL_CRASH" all
+
+soak-build: all $(SHIMS)
 
 units: $(UNITS)
 
@@ -250,7 +253,8 @@ asan ubsan: $(BUILD)/deps-build
 # What has more than one thread: the committer's, the workers', and all that they share.
 tsan: $(BUILD)/deps-build
 	@$(sub) BUILD=$(BUILD)/$@ WERROR= LDFLAGS=-fsanitize=thread \
-	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" all units $(SHIMS) servers
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
+	    soak-build units servers
 	@CK_TIMEOUT_MULTIPLIER=60 TSAN_OPTIONS=atexit_sleep_ms=0 MAILHAUL_BUILD=$(BUILD)/$@ \
 	    $(PYTHON) tests/check.py units e2e soak daemon
 

@@ -52,7 +52,9 @@ class Home:
         self.env = {"HOME": path, "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
                     "LANG": "C.UTF-8", "TMPDIR": path, "LOGNAME": lab.me, "USER": lab.me,
                     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
-                    "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99"}
+                    "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99",
+                    "TSAN_OPTIONS": "exitcode=99:suppressions=" +
+                                    os.path.join(TREE, "tests", "e2e", "tsan.supp")}
         os.makedirs(path, exist_ok=True)
 
     def file(self, *names):
