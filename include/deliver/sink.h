@@ -75,6 +75,10 @@ struct sink_ops {
 	 * are never refused. A letter that is already there is no failure. */
 	bool (*quarantine)(struct sink *sink, const char *name, struct err *err);
 
+	/* Recovery found a letter that a program is to have: from now on it stands there alone, and
+	 * durably; a run that died may have left it half moved. NULL where hand is. */
+	bool (*hold)(struct sink *sink, const char *name, struct err *err);
+
 	/* Runs the program on a letter; done is called once, from the loop, not from within hand().
 	 * NULL where place() is the delivery. One at a time. */
 	void (*hand)(struct sink *sink, const struct sink_letter *letter, sink_done *done,

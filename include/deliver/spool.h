@@ -36,6 +36,11 @@ bool spool_quarantined(struct spool *spool, const char *name, char **path_r, str
  * letter in the spool that no row knows is removed by the next visit. */
 bool spool_take_back(struct spool *spool, const char *name, struct err *err);
 
+/* Finishes what spool_take_back() began in a run that died: the letter, which is in the spool, is
+ * durable there, and is gone from the quarantine. Once spool_open() was called, many cost little
+ * more than one. */
+bool spool_hold(struct spool *spool, const char *name, struct err *err);
+
 /* Removes a letter from the quarantine, durably. No letter there is no failure. */
 bool spool_drop(struct spool *spool, const char *name, struct err *err);
 

@@ -483,6 +483,11 @@ static bool mda_settle(struct sink *sink, struct err *err)
 	return true;
 }
 
+static bool mda_hold(struct sink *sink, const char *name, struct err *err)
+{
+	return spool_hold(self(sink)->spool, name, err);
+}
+
 static bool mda_find(struct sink *sink, const char *name, enum sink_where *where_r, struct err *err)
 {
 	return spool_find(self(sink)->spool, name, where_r, err);
@@ -532,6 +537,7 @@ static const struct sink_ops mda_ops = {
     .strays = mda_strays,
     .discard = mda_discard,
     .quarantine = mda_quarantine,
+    .hold = mda_hold,
     .hand = mda_hand,
     .stop = mda_stop,
     .free = mda_free,

@@ -21,6 +21,7 @@ struct spool {
 	char *state_dir, *path, *quarantine;
 	struct box *box; /* NULL until it was opened */
 	bool parents_flushed;
+	bool held; /* what a run before moved is durable */
 };
 
 struct spool *spool_new(const char *state_dir)
@@ -62,6 +63,7 @@ static bool with_directory(const char *path, bool (*call)(int, const char *, str
 
 bool spool_open(struct spool *spool, struct err *err)
 {
+	spool->held = false;
 	if (spool->box)
 		return true;
 	if (!box_make(spool->path, err) || !box_make(spool->quarantine, err) ||
@@ -127,14 +129,32 @@ bool spool_quarantined(struct spool *spool, const char *name, char **path_r, str
 	return box_locate(spool->box, name, path_r, err);
 }
 
+/* The directory that a letter came into before the one that it left. */
+static bool flush_moved(struct spool *spool, struct err *err)
+{
+	return box_flush(spool->box, err) && box_settle(spool->box, err);
+}
+
 bool spool_take_back(struct spool *spool, const char *name, struct err *err)
 {
 	crash_point("spool-take-back");
 	if (!box_take_back(spool->box, name, err))
 		return false;
 	crash_point("spool-taken-back");
-	/* The directory that it came into before the one that it left. */
-	return box_flush(spool->box, err) && box_settle(spool->box, err);
+	return flush_moved(spool, err);
+}
+
+bool spool_hold(struct spool *spool, const char *name, struct err *err)
+{
+	char *path = NULL;
+	bool good;
+
+	spool->held = spool->held || flush_moved(spool, err);
+	if (!spool->held || !box_locate(spool->box, name, &path, err))
+		return false;
+	good = !path || box_remove(spool->box, name, err);
+	free(path);
+	return good;
 }
 
 bool spool_drop(struct spool *spool, const char *name, struct err *err)

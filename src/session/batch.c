@@ -353,6 +353,8 @@ static bool recover_item(struct batch *batch, struct item *item)
 			return false;
 		item->shown.row.is = STATE_QUARANTINED;
 		batch_mark(batch, item->shown.validity, item->shown.row.key, STATE_QUARANTINED);
+	} else {
+		return sink->ops->hold(sink, item->shown.row.name, &batch->err);
 	}
 	return true;
 }

@@ -210,6 +210,12 @@ static bool spy_quarantine(struct sink *sink, const char *name, struct err *e)
 	       spying(sink)->real->ops->settle(spying(sink)->real, e);
 }
 
+static bool spy_hold(struct sink *sink, const char *name, struct err *e)
+{
+	note("hold:%s=%d ", name, (int)durable(name));
+	return !fails(spying(sink), "hold", name, e);
+}
+
 static void spy_verdict(void *ctx)
 {
 	struct spy *s = ctx;
@@ -248,7 +254,8 @@ static void spy_init(struct spy *s, const char *path)
 				  .find = spy_find,
 				  .strays = spy_strays,
 				  .discard = spy_discard,
-				  .quarantine = spy_quarantine},
+				  .quarantine = spy_quarantine,
+				  .hold = spy_hold},
 			  .verdicts = ""};
 	s->sink.ops = &s->ops;
 	s->real = maildir_new(

@@ -777,8 +777,8 @@ START_TEST(what_vanishes_while_it_is_recovered_is_nowhere)
 }
 END_TEST
 
-/* With an MDA: what stands in the spool stays, whatever its age; what is in the quarantine counts
- * as quarantined; what is nowhere is forgotten, however young. */
+/* With an MDA: what stands in the spool is held there, whatever its age; what is in the quarantine
+ * counts as quarantined; what is nowhere is forgotten, however young. */
 START_TEST(recovery_of_a_spool)
 {
 	struct batch *batch;
@@ -809,6 +809,10 @@ START_TEST(recovery_of_a_spool)
 	ck_assert_int_eq(durable("L3"), STATE_QUARANTINED);
 	ck_assert_int_eq(durable("L4"), 0);
 	ck_assert_ptr_nonnull(strstr(journal, "quarantine:L3"));
+	ck_assert_ptr_nonnull(strstr(journal, "hold:L1"));
+	ck_assert_ptr_nonnull(strstr(journal, "hold:L2"));
+	ck_assert_ptr_null(strstr(journal, "hold:L3"));
+	ck_assert_ptr_null(strstr(journal, "hold:L4"));
 }
 END_TEST
 

@@ -147,6 +147,23 @@ START_TEST(a_letter_comes_back_from_the_quarantine)
 }
 END_TEST
 
+START_TEST(a_move_back_that_was_cut_short_is_finished)
+{
+	ck_good(spool_open(spool, &err));
+	put(at("state/spool/a"), "a", 0600);
+	put(at("state/spool/b"), "b", 0600);
+	ck_assert_int_eq(link(at("state/spool/b"), at("state/quarantine/new/b")), 0);
+	put(at("state/quarantine/new/c"), "c", 0600);
+	ck_good(spool_hold(spool, "a", &err));
+	ck_good(spool_hold(spool, "b", &err));
+	ck_assert_str_eq(contents(at("state/spool/a")), "a");
+	ck_assert_str_eq(contents(at("state/spool/b")), "b");
+	ck_assert_ptr_null(quarantined("b"));
+	ck_assert_str_eq(quarantined("c"), at("state/quarantine/new/c"));
+	ck_fails(spool_hold(spool, "../a", &err), ERR_INTERNAL, "no name");
+}
+END_TEST
+
 START_TEST(a_letter_is_dropped)
 {
 	ck_good(spool_open(spool, &err));
@@ -237,6 +254,7 @@ int main(void)
 	tcase_add_test(all, the_quarantine_is_a_maildir);
 	tcase_add_test(all, the_quarantine_overwrites_nothing);
 	tcase_add_test(all, a_letter_comes_back_from_the_quarantine);
+	tcase_add_test(all, a_move_back_that_was_cut_short_is_finished);
 	tcase_add_test(all, a_letter_is_dropped);
 	tcase_add_test(all, strays_carry_the_mark);
 	tcase_add_test(all, a_symbolic_link_is_not_followed);
