@@ -58,8 +58,7 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
 }
 
 /* What identifies it; its age and the like are left out. */
-static uint64_t mix_attributes(uint64_t hash, const struct rtattr *attribute, size_t len,
-			       uint64_t wanted)
+static uint64_t mix_attributes(uint64_t hash, struct rtattr *attribute, size_t len, uint64_t wanted)
 {
 	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len))
 		if (attribute->rta_type < 64 && (wanted >> attribute->rta_type & 1))
@@ -68,12 +67,12 @@ static uint64_t mix_attributes(uint64_t hash, const struct rtattr *attribute, si
 }
 
 /* Gives 0 for what says nothing of a way to others: local and broadcast routes, the cache. */
-static uint64_t route_of(const struct nlmsghdr *header)
+static uint64_t route_of(struct nlmsghdr *header)
 {
 	const uint64_t wanted = 1ULL << RTA_DST | 1ULL << RTA_OIF | 1ULL << RTA_GATEWAY |
 				1ULL << RTA_VIA | 1ULL << RTA_MULTIPATH | 1ULL << RTA_PRIORITY |
 				1ULL << RTA_TABLE;
-	const struct rtmsg *route = NLMSG_DATA(header);
+	struct rtmsg *route = NLMSG_DATA(header);
 	unsigned char key[3] = {'r'};
 
 	if (header->nlmsg_len < NLMSG_LENGTH(sizeof *route) || route->rtm_type != RTN_UNICAST ||
@@ -86,10 +85,10 @@ static uint64_t route_of(const struct nlmsghdr *header)
 }
 
 /* Gives 0 for an address that may not be used yet: it is told of again. */
-static uint64_t address_of(const struct nlmsghdr *header)
+static uint64_t address_of(struct nlmsghdr *header)
 {
 	const uint64_t wanted = 1ULL << IFA_ADDRESS | 1ULL << IFA_LOCAL;
-	const struct ifaddrmsg *address = NLMSG_DATA(header);
+	struct ifaddrmsg *address = NLMSG_DATA(header);
 	unsigned char key[3] = {'a'};
 	uint64_t hash;
 
@@ -129,7 +128,7 @@ static void has_gone(struct network *network, uint64_t key)
 }
 
 /* True: something has come. */
-static bool take_message(struct network *network, const struct nlmsghdr *header)
+static bool take_message(struct network *network, struct nlmsghdr *header)
 {
 	switch (header->nlmsg_type) {
 	case RTM_NEWROUTE:
@@ -166,7 +165,7 @@ static bool take_all(struct network *network)
 			return changed;
 		if (from.nl_pid) /* not the kernel */
 			continue;
-		for (const struct nlmsghdr *at = (const void *)bytes; NLMSG_OK(at, len);
+		for (struct nlmsghdr *at = (void *)bytes; NLMSG_OK(at, len);
 		     at = NLMSG_NEXT(at, len))
 			changed |= take_message(network, at);
 	}
