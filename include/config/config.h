@@ -30,12 +30,12 @@ struct config_account {
 	char *name;
 	enum config_protocol protocol;
 	char *host;
-	uint16_t port; /* filled in by protocol and tls where it is not given */
+	uint16_t port;	   /* filled in by protocol and tls where it is not given */
+	bool only_tls_1_3; /* min_version "1.3" */
 	enum config_tls tls;
 	char *ca_file;	   /* NULL: the system's trust store */
 	char **pins;	   /* NULL at the end; NULL: none */
 	char *server_name; /* NULL: host */
-	bool only_tls_1_3; /* min_version "1.3" */
 	char *client_cert; /* NULL: none */
 	char *client_key;  /* NULL: it stands in client_cert */
 	char *user;
@@ -49,12 +49,12 @@ struct config_account {
 	uint32_t max_messages; /* in one poll; 0: no limit */
 	uint32_t max_attempts;
 	uint64_t interval_ms;
-	bool idle; /* listen where the server offers it; of no meaning in POP3 */
 	uint64_t timeout_ms;
 	char *maildir; /* path with %{mailbox} not yet filled in; or NULL */
 	char **mda;    /* argv, NULL at the end; or NULL */
 	uint64_t mda_timeout_ms;
 	bool mda_may_skip_input;
+	bool idle; /* listen where the server offers it; of no meaning in POP3 */
 
 	char *file; /* where the account stands, for messages */
 	unsigned line;

@@ -301,15 +301,15 @@ static void leave(struct daemon *daemon, struct watch *watch)
 /* A watch for each account of the configuration: those that are there go on. */
 static void start_all(struct daemon *daemon, const struct config *config)
 {
-	struct watch **watches = mem_new(config->count + 1, sizeof *watches);
+	struct watch **watches = mem_new(config->count + 1, sizeof(struct watch *));
 	bool *stays = mem_new(daemon->count + 1, sizeof *stays);
 	struct watch **found;
 
 	if (daemon->count)
-		qsort(daemon->watches, daemon->count, sizeof *daemon->watches, by_address);
+		qsort(daemon->watches, daemon->count, sizeof(struct watch *), by_address);
 	for (unsigned i = 0; daemon->count && i < config->count; i++) {
 		found = bsearch(config->accounts[i], daemon->watches, daemon->count,
-				sizeof *daemon->watches, is_of);
+				sizeof(struct watch *), is_of);
 		if (!found)
 			continue;
 		watches[i] = *found;
@@ -538,7 +538,7 @@ static void run(struct daemon *daemon)
 		on_status(daemon);
 	loop_run(loop);
 	control_free(&daemon->control);
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+	for (size_t i = 0; i < sizeof signals / sizeof(struct loop_signal *); i++)
 		loop_signal_free(&signals[i]);
 	loop_timer_free(&daemon->clock);
 	loop_timer_free(&daemon->status);

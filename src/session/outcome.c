@@ -61,7 +61,7 @@ int64_t outcome_day(int64_t at)
 
 	if (!localtime_r(&when, &tm))
 		return 0;
-	return ((int64_t)tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday;
+	return ((int64_t)tm.tm_year + 1900) * 10000 + ((int64_t)tm.tm_mon + 1) * 100 + tm.tm_mday;
 }
 
 /* A day that is not this one begins anew, whichever way the clock was set. */
