@@ -109,6 +109,8 @@ void imap_mailbox_number(struct imap *im, const struct imap_line *line, uint32_t
 		imap_news(im);
 	} else if (imap_token_is(&line->tokens[1], "EXPUNGE")) {
 		im->exists -= im->exists > 0;
+		if (!im->exists)
+			im->heeded = im->arrivals; /* all that arrived has gone */
 		if (im->jobs)
 			im->jobs->awaits--;
 	}
