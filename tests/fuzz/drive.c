@@ -42,7 +42,8 @@ struct drive {
 	size_t drip;
 	bool imap;
 	bool late;	  /* an octet more comes before the handshake */
-	bool secrets_out; /* the server may have told the secret itself */
+	struct buf said;  /* by the server */
+	bool secrets_out; /* it has told the secret itself, or the input holds it otherwise */
 
 	struct asked asked[VERBS_MAX];
 	size_t head, count;
@@ -367,12 +368,24 @@ static void pump(struct drive *d)
 	must(what != SOURCE_NEED_VERB || !d->ready || d->finished || d->head == d->count);
 }
 
+/* Only what is new, with what may have begun before it, can hold the secret now. */
+static void hear(struct drive *d, const unsigned char *bytes, size_t len)
+{
+	size_t from;
+
+	buf_append(&d->said, bytes, len);
+	from = d->said.len - len;
+	from -= from < sizeof SECRET ? from : sizeof SECRET;
+	d->secrets_out |= fuzz_holds(d->said.data + from, d->said.len - from, SECRET);
+}
+
 static void feed(struct drive *d, const unsigned char *bytes, size_t len)
 {
 	while (len && !d->failed) {
 		size_t piece = len < d->drip ? len : d->drip;
 
 		buf_append(&d->in, bytes, piece);
+		hear(d, bytes, piece);
 		d->fed += piece;
 		bytes += piece;
 		len -= piece;
@@ -648,6 +661,7 @@ static bool session(struct source *(*make)(const struct source_params *), bool i
 	for (size_t i = 0; i < d.answer_count; i++)
 		free(d.answers[i]);
 	buf_free(&d.in);
+	buf_free(&d.said);
 	return d.finished;
 }
 
