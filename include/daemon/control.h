@@ -8,11 +8,14 @@
  *
  * The answers, each with its "event":
  *
- *   visit    what came of an account's visit: the object that poll prints, and "before" and
- * "after", by which it is judged whether that is to be told alone    "account" is left alone for
- * "seconds", because its login was refused unknown  the daemon has no such "account" now      what
- * an account does alive    a poll goes on; every CONTROL_ALIVE_MS error    the request cannot be
- * served: "text" end      of what was asked; of a status with "next", from where it goes on
+ *   visit    what came of an account's visit: the object that poll prints, with "before" and
+ *            "after", by which it is judged whether that is to be told
+ *   alone    "account" is left alone for "seconds", because its login was refused
+ *   unknown  the daemon has no such "account"
+ *   now      what an account does
+ *   alive    a poll goes on; every CONTROL_ALIVE_MS
+ *   error    the request cannot be served: "text"
+ *   end      of what was asked; of a status with "next", from where it goes on
  *
  * Who asks may go at any time. Nothing secret is told.
  */

@@ -26,10 +26,9 @@ struct watch_params {
 	struct places *places;
 	const struct config_account *account;
 	uint64_t first_ms; /* until the first visit */
-	/* A visit ended; "after" is about to be recorded. whole: it was one of all mailboxes. */
-	void (*on_outcome)(void *ctx, struct watch *watch, bool whole,
-			   const struct session_report *report, const struct state_visit *before,
-			   struct state_visit *after);
+	/* A visit ended; "after" is about to be recorded. */
+	void (*on_outcome)(void *ctx, struct watch *watch, const struct session_report *report,
+			   const struct state_visit *before, struct state_visit *after);
 	/* That visit is over, and recorded; or it found another mailhaul at work (report->busy), of
 	 * which on_outcome is not told. goes_on: only the account's share was fetched, and the next
 	 * visit goes on with the rest. */

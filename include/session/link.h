@@ -24,8 +24,11 @@ struct link *link_new(struct conn *conn, struct source *source, const char *capa
 /* Closes the connection, without a goodbye of the protocol. Nothing if it is NULL. */
 void link_free(struct link **link);
 
-/* True if the server can tell of new mail by itself: IDLE (RFC 2177). */
-bool link_listens(const struct link *link);
+/* True if a server of these capabilities can tell of new mail by itself: IDLE (RFC 2177). */
+bool link_can_listen(const char *capabilities);
+
+/* Tells people what the server wants them to know (NOTICE), with secrets cut. */
+void link_notice(const struct source_event *ev, const char *account);
 
 /* Passes the dialogue of a source on to the log, line by line. The engine has cut the secrets out
  * of what we say; those that the server repeats are cut here. */

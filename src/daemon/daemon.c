@@ -173,15 +173,13 @@ static void tell_delivery(const struct config_account *account, const struct ses
 			 report->security.line);
 }
 
-static void on_outcome(void *ctx, struct watch *watch, bool whole,
-		       const struct session_report *report, const struct state_visit *before,
-		       struct state_visit *after)
+static void on_outcome(void *ctx, struct watch *watch, const struct session_report *report,
+		       const struct state_visit *before, struct state_visit *after)
 {
 	struct daemon *daemon = ctx;
 	const struct config_account *account = watch_account(watch);
 	struct buf news = {0};
 
-	(void)whole;
 	places_note(&daemon->places, &report->err);
 	control_outcome(daemon->control, account, before, after);
 	tell_delivery(account, report);

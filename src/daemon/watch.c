@@ -10,7 +10,6 @@
 #include "daemon/watch.h"
 
 #include "daemon/backoff.h"
-#include "daemon/quiet.h"
 #include "session/listener.h"
 #include "session/pattern.h"
 #include "util/log.h"
@@ -225,21 +224,26 @@ static void ear_make(struct watch *watch, const char *mailbox)
 	ear->only[0] = ear->mailbox;
 }
 
-/* The first mailboxes of those that were met, in the order of the account's list. Ears of the same
- * mailbox stay; in the usual case nothing changes. */
+/* The first mailboxes of those that could be looked at, in the order of the account's list. Ears of
+ * the same mailbox stay; in the usual case nothing changes. */
 static void choose_ears(struct watch *watch, const struct session_report *report)
 {
+	const char *chosen[WATCH_EARS_MAX];
+	size_t count = 0;
 	size_t kept = 0;
 
-	while (kept < watch->ear_count && kept < report->mailbox_count &&
-	       !strcmp(watch->ears[kept].mailbox, report->mailboxes[kept].name))
+	for (size_t i = 0; i < report->mailbox_count; i++)
+		if (report->mailboxes[i].looked && count < WATCH_EARS_MAX)
+			chosen[count++] = report->mailboxes[i].name;
+	while (kept < watch->ear_count && kept < count &&
+	       !strcmp(watch->ears[kept].mailbox, chosen[kept]))
 		watch->ears[kept++].deaf = false;
 	for (size_t i = kept; i < watch->ear_count; i++)
 		ear_free(&watch->ears[i]);
 	watch->ear_count = kept;
-	for (size_t i = kept; i < report->mailbox_count && i < WATCH_EARS_MAX; i++)
-		ear_make(watch, report->mailboxes[i].name);
-	watch->patterns = report->mailbox_count > WATCH_EARS_MAX;
+	while (watch->ear_count < count)
+		ear_make(watch, chosen[watch->ear_count]);
+	watch->patterns = count < report->mailbox_count;
 	for (const char *const *item = account_mailboxes(watch->params.account); *item; item++)
 		watch->patterns |= pattern_is_wild(*item);
 	for (size_t i = 0; i < watch->ear_count; i++) {
@@ -263,7 +267,8 @@ static enum upshot upshot_of(const struct watch *watch, const struct session_rep
 {
 	if (report->busy)
 		return UPSHOT_BUSY;
-	if (watch->by_link && report->err.kind == ERR_TEMPORARY && !report->counts.fetched)
+	if (watch->by_link && !report->whole && report->err.kind == ERR_TEMPORARY &&
+	    !report->counts.fetched)
 		return UPSHOT_STALE;
 	if (watch->visited && watch->visited != &watch->ears[0] && report->err.kind &&
 	    !*report->security.mechanism)
@@ -278,8 +283,7 @@ static void on_outcome(void *ctx, const struct session_report *report,
 	struct watch *watch = ctx;
 
 	if (upshot_of(watch, report) == UPSHOT_COUNTS)
-		watch->params.on_outcome(watch->params.ctx, watch, !watch->visited, report, before,
-					 after);
+		watch->params.on_outcome(watch->params.ctx, watch, report, before, after);
 	else
 		*after = *before;
 }
@@ -333,7 +337,7 @@ static void conclude(struct watch *watch, const struct session_report *report, b
 	if (!failed && whole && left_link)
 		choose_ears(watch, report);
 	for (size_t i = 0; !failed && whole && !left_link && i < watch->ear_count; i++)
-		watch->ears[i].deaf = true;
+		watch->ears[i].deaf |= !watch->ears[i].listener;
 	wait_ms = after_visit(watch, report);
 	if (failed) {
 		due_again(watch, wait_ms);

@@ -38,12 +38,21 @@ void link_free(struct link **link_p)
 	free(link);
 }
 
-bool link_listens(const struct link *link)
+bool link_can_listen(const char *capabilities)
 {
-	size_t len = strlen(link->capabilities);
+	size_t len = strlen(capabilities);
 
-	return str_has_word(link->capabilities, len, "IDLE") ||
-	       str_has_word(link->capabilities, len, "IMAP4rev2");
+	return str_has_word(capabilities, len, "IDLE") ||
+	       str_has_word(capabilities, len, "IMAP4rev2");
+}
+
+void link_notice(const struct source_event *ev, const char *account)
+{
+	struct buf fit = {0};
+
+	veil_cut(&fit, ev->text, strlen(ev->text));
+	log_notice("%s: the server says: %s", account, buf_string(&fit));
+	buf_free(&fit);
 }
 
 void link_trace(struct source *source, const char *account)

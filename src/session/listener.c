@@ -4,12 +4,9 @@
  */
 #include "session/listener.h"
 
-#include "util/log.h"
 #include "util/mem.h"
-#include "util/veil.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* News sooner after IDLE was begun may have been there before. */
 enum { LISTENER_SETTLED_MS = 5000 };
@@ -43,16 +40,6 @@ static void lost(struct listener *listener, const struct err *why)
 	tell(listener, LISTENER_LOST, &err);
 }
 
-/* ALERTs, which a person is to see. */
-static void notice(const struct listener *listener, const struct source_event *ev)
-{
-	struct buf fit = {0};
-
-	veil_cut(&fit, ev->text, strlen(ev->text));
-	log_notice("%s: the server says: %s", listener->params.account, buf_string(&fit));
-	buf_free(&fit);
-}
-
 static bool settled(const struct listener *listener)
 {
 	return loop_now(listener->params.loop) - listener->begun > LISTENER_SETTLED_MS;
@@ -70,7 +57,7 @@ static void pump(struct listener *listener)
 		news |= what == SOURCE_NEWS;
 		refused |= what == SOURCE_DONE && ev.refused;
 		if (what == SOURCE_NOTICE)
-			notice(listener, &ev);
+			link_notice(&ev, listener->params.account);
 	}
 	link_trace(link->source, listener->params.account);
 	if (what == SOURCE_FAILED) {

@@ -43,11 +43,12 @@ static void secured(struct session *session)
 
 /* ---- talking ---- */
 
-/* In POP3 the goodbye is what counts, and a connection on which something failed is not kept. */
+/* In POP3 the goodbye is what counts. What befell single messages or mailboxes is no matter of the
+ * connection's: a visit that has failed does not come here. */
 static bool can_stay(const struct session *session)
 {
 	return !session->params.keys_return && !session->hasten &&
-	       err_scope(session->report.err.kind) == ERR_SCOPE_MESSAGE;
+	       link_can_listen(session->report.capabilities);
 }
 
 /* Ends the visit without a goodbye: what was removed is. */
@@ -161,11 +162,7 @@ static void on_mailbox_event(struct session *session, enum source_what what,
 
 static void on_notice(struct session *session, const struct source_event *ev)
 {
-	struct buf fit = {0};
-
-	veil_cut(&fit, ev->text, strlen(ev->text));
-	log_notice("%s: the server says: %s", session->params.account, buf_string(&fit));
-	buf_free(&fit);
+	link_notice(ev, session->params.account);
 }
 
 static void on_auth_done(struct session *session, const struct source_event *ev)

@@ -407,3 +407,32 @@ def daemon_keeps_its_connections_when_it_wakes_up(lab, home):
             time.sleep(5)
             assert "was asleep" in said(home) and "not listen" not in said(home), said(home)
     compare(mail, home.letters())
+
+
+@case(each=["a letter waits", "a mailbox is missing"])
+def daemon_listens_though(lab, home, what):
+    """What befalls one message or one mailbox ends no connection, and makes nobody busy."""
+    user = user_of(home)
+    mail = messages.sample(3)
+    lab.fill(user, mail)
+    keys = {"interval": "1h", "mailboxes": ["INBOX", "Nowhere"]}
+    if what == "a letter waits":
+        script = home.script("mda", 'tee "%s" | grep -q "^X-Later: yes" && exit 75\n'
+                             'cat "$0.last" >"%s/$(date +%%s.%%N)"\n' % (
+                                 home.file("mda.last"), home.file("Maildir", "new")))
+        for part in ("new", "cur", "tmp"):
+            os.makedirs(home.file("Maildir", part))
+        lab.fill(user, [messages.Message(90, "later", b"X-Later: yes\nSubject: later\n\nx\n",
+                                        mail[0].date)])
+        keys = {"interval": "1h", "deliver": {"mda": [script]}}
+    home.configure({"box": home.account(user, **keys)})
+    with daemon(home):
+        arrived(home, 3)
+        time.sleep(1)
+        for number in range(2):
+            more = messages.sample(1, first=100 + number)
+            lab.fill(user, more)
+            mail += more
+            arrived(home, len(mail), 5)
+        time.sleep(1)
+        assert len(lab.logins(user)) == 1, lab.logins(user)
