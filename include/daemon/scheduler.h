@@ -55,10 +55,6 @@ void scheduler_done(struct scheduler *scheduler, struct turn *turn);
  * are due and wait for a slot do not count: their time comes with scheduler_done(). */
 uint64_t scheduler_wait(const struct scheduler *scheduler, uint64_t now);
 
-/* Would another turn, due when scheduler_next() was last asked, get the slot that this one holds?
- */
-bool scheduler_crowded(const struct scheduler *scheduler, const struct turn *turn);
-
 /* True if no turn is due, now or some time, and none runs. */
 bool scheduler_idle(const struct scheduler *scheduler);
 

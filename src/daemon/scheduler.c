@@ -265,15 +265,6 @@ uint64_t scheduler_wait(const struct scheduler *scheduler, uint64_t now)
 	return first->at > now ? first->at - now : 0;
 }
 
-bool scheduler_crowded(const struct scheduler *scheduler, const struct turn *turn)
-{
-	if (!turn->runs)
-		return false;
-	if (turn->at->waiting.count && is_full(scheduler, turn->at))
-		return true;
-	return scheduler->open.count && scheduler->running >= scheduler->most;
-}
-
 bool scheduler_idle(const struct scheduler *scheduler)
 {
 	return !scheduler->running && !scheduler->waiting && !scheduler->later.count;

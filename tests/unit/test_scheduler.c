@@ -71,11 +71,6 @@ static uint64_t wait_from(uint64_t now)
 	return scheduler_wait(scheduler, now);
 }
 
-static bool crowded(size_t i)
-{
-	return scheduler_crowded(scheduler, turns[i]);
-}
-
 static bool idle(void)
 {
 	return scheduler_idle(scheduler);
@@ -295,8 +290,6 @@ START_TEST(who_comes_connected_takes_no_slot_of_its_host)
 	ck_assert_int_eq(next(9), 3);
 	ck_assert_int_eq(next(9), 5);
 	ck_assert_int_eq(next(9), -1);
-	ck_assert(crowded(0));
-	ck_assert(!crowded(1)); /* who waits for the host would not get it */
 	done(1);
 	ck_assert_int_eq(next(9), -1);
 	scheduler_connected(turns[0], true);
@@ -359,50 +352,6 @@ START_TEST(who_waits_for_a_slot_is_not_waited_for)
 }
 END_TEST
 
-START_TEST(crowded_at_the_host)
-{
-	with(10, 2);
-	add_due(0, "a", 0);
-	add_due(1, "a", 0);
-	add_due(2, "a", 5);
-	add_due(3, "b", 0);
-	ck_assert(!crowded(0)); /* it holds none */
-	ck_assert_int_eq(next(0), 0);
-	ck_assert_int_eq(next(0), 1);
-	ck_assert_int_eq(next(0), 3);
-	ck_assert_int_eq(next(0), -1);
-	ck_assert(!crowded(0));
-	ck_assert_int_eq(next(5), -1);
-	ck_assert(crowded(0));
-	ck_assert(crowded(1));
-	ck_assert(!crowded(2));
-	ck_assert(!crowded(3));
-	done(0);
-	ck_assert(!crowded(1)); /* there is one for it */
-	ck_assert_int_eq(next(5), 2);
-	ck_assert(!crowded(1));
-}
-END_TEST
-
-START_TEST(crowded_in_all)
-{
-	with(2, 1);
-	add_due(0, "a", 0);
-	add_due(1, "b", 0);
-	add_due(2, "a", 0);
-	ck_assert_int_eq(next(0), 0);
-	ck_assert_int_eq(next(0), 1);
-	ck_assert_int_eq(next(0), -1);
-	ck_assert(crowded(0));
-	ck_assert(!crowded(1)); /* what waits could not use its slot */
-	add_due(3, "c", 0);
-	ck_assert_int_eq(next(0), -1);
-	ck_assert(crowded(1));
-	scheduler_not_due(scheduler, turns[3]);
-	ck_assert(!crowded(1));
-}
-END_TEST
-
 START_TEST(other_limits)
 {
 	with(2, 2);
@@ -421,7 +370,6 @@ START_TEST(other_limits)
 	done(0);
 	done(1);
 	ck_assert_int_eq(next(0), -1);
-	ck_assert(crowded(2));
 	done(6);
 	done(7);
 	ck_assert_int_eq(next(0), -1);
@@ -454,9 +402,7 @@ START_TEST(who_leaves_is_gone)
 	drop(2); /* the last of its host */
 	ck_assert_uint_eq(wait_from(9), 41);
 	ck_assert_int_eq(next(50), 4);
-	ck_assert(crowded(4));
 	drop(5);
-	ck_assert(!crowded(4));
 	drop(4);
 	ck_assert(idle());
 	ck_assert_int_eq(next(UINT64_MAX), -1);
@@ -574,7 +520,6 @@ START_TEST(full_hosts_are_not_looked_at)
 		done(i);
 	}
 	ck_assert_uint_le(scheduler_compared(scheduler) - before, 100 * (uintmax_t)8);
-	ck_assert(crowded(0));
 }
 END_TEST
 
@@ -654,23 +599,6 @@ static uint64_t model_wait(uint64_t now)
 	return least == UINT64_MAX ? least : least - now;
 }
 
-static bool model_crowded(size_t i, uint64_t now)
-{
-	bool full = model_running(HOSTS) >= model_most;
-
-	if (!model[i].runs)
-		return false;
-	for (size_t j = 0; j < SOME; j++) {
-		bool host_full = model_running(j % HOSTS) >= model_per_host;
-
-		if (model[j].runs || model[j].at > now)
-			continue;
-		if ((host_full && j % HOSTS == i % HOSTS) || (full && !host_full))
-			return true;
-	}
-	return false;
-}
-
 static void model_add(size_t i)
 {
 	char host[16];
@@ -738,7 +666,6 @@ START_TEST(it_does_what_is_obviously_right)
 		} while (mine >= 0);
 		ck_assert_uint_eq(wait_from(now), model_wait(now));
 		ck_assert_uint_eq(scheduler_when(turns[i]), model[i].at);
-		ck_assert(crowded(i) == model_crowded(i, now));
 	}
 	ck_assert_uint_gt(given, 2000);
 }
@@ -766,8 +693,6 @@ int main(void)
 	tcase_add_test(tests, who_comes_connected_takes_no_slot_of_its_host);
 	tcase_add_test(tests, done_for_one_that_waits_does_nothing);
 	tcase_add_test(tests, who_waits_for_a_slot_is_not_waited_for);
-	tcase_add_test(tests, crowded_at_the_host);
-	tcase_add_test(tests, crowded_in_all);
 	tcase_add_test(tests, other_limits);
 	tcase_add_test(tests, who_leaves_is_gone);
 	tcase_add_test(tests, all_leave_at_once);
